@@ -1,0 +1,88 @@
+"""Endless, seeded, resumable streams of batches."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+class Stream:
+    """An endless stream in which batch number ``position`` is a pure function of (seed, position).
+
+    That makes resuming trivial: the only state is the position. ``make(position, rng)`` returns the batch; ``rng`` is a
+    numpy Generator of its own for every position, so nothing depends on the order in which batches are made.
+
+    Args:
+        make: function of (position, rng) to a dict of tensors.
+        seed: non-negative integer.
+        ahead: batches made in advance by a background thread; 0 makes each when it is asked for.
+    """
+
+    def __init__(self, make: Callable[[int, np.random.Generator], Batch], seed: int, ahead: int = 0):
+        if seed < 0:
+            raise ValueError(f"seed is {seed}; expected 0 or more")
+        self._make, self.seed, self.ahead = make, seed, ahead
+        self.position = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[Batch]] = deque()
+
+    def batch(self, position: int) -> Batch:
+        """The batch at a position, without moving the stream."""
+        return self._make(position, np.random.default_rng((self.seed, position)))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self.ahead == 0:
+            batch = self.batch(self.position)
+        else:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
+            while len(self._waiting) <= self.ahead:
+                self._waiting.append(self._pool.submit(self.batch, self.position + len(self._waiting)))
+            batch = self._waiting.popleft().result()
+        self.position += 1
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["seed"] != self.seed:
+            raise ValueError(f"the saved stream has seed {state['seed']}; this one has {self.seed}")
+        self._waiting.clear()
+        self.position = int(state["position"])
+
+
+def epoch_indices(position: int, batch: int, size: int, seed: int) -> np.ndarray:
+    """Indices of batch number ``position`` when a set of ``size`` items is shuffled anew in every epoch.
+
+    Every item comes once per epoch; a batch may reach over the seam of two epochs. Pure in its arguments.
+    """
+    if size < 1:
+        raise ValueError("the set is empty")
+    first = position * batch
+    numbers = np.arange(first, first + batch)
+    indices = np.empty(batch, dtype=np.int64)
+    for epoch in np.unique(numbers // size):
+        order = np.random.default_rng((seed, 0x5EED, int(epoch))).permutation(size)
+        inside = numbers // size == epoch
+        indices[inside] = order[numbers[inside] % size]
+    return indices
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """uint8 images ``(N, H, W, 3)`` in 0..255 → float32 ``(N, 3, H, W)`` in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0).contiguous()
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Float images ``(N, 3, H, W)`` in [-1, 1] → uint8 ``(N, H, W, 3)``, rounded; values outside are clipped."""
+    return images.detach().float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,85 @@
+"""Losses that several papers share: pure functions of tensors, each a mean over batch, patches, channels and pixels."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Objective = Literal["vanilla", "least_squares", "wasserstein"]
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective = "vanilla") -> Tensor:
+    """What a discriminator minimises: the **sum** of its mean loss on real and on fake logits, of any shape.
+
+    vanilla: ``-log σ(real) - log(1 - σ(fake))`` (Goodfellow et al. 2014); least_squares: ``(real - 1)² + fake²``
+    (Mao et al. 2017); wasserstein: ``fake - real`` (Arjovsky et al. 2017). pix2pix and CycleGAN halve it, PixelDA
+    does not: the factor belongs to the method. With logits 0 the vanilla sum is 2 ln 2, the least-squares sum 1.
+    """
+    if objective == "vanilla":
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+    if objective == "least_squares":
+        return (real - 1).square().mean() + fake.square().mean()
+    if objective == "wasserstein":
+        return fake.mean() - real.mean()
+    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares' or 'wasserstein'")
+
+
+def generator_loss(fake: Tensor, objective: Objective = "vanilla") -> Tensor:
+    """What a generator minimises on the logits of its fakes, of any shape.
+
+    vanilla is the non-saturating form ``-log σ(fake)``; least_squares ``(fake - 1)²``; wasserstein ``-fake``.
+    """
+    if objective == "vanilla":
+        return F.softplus(-fake).mean()
+    if objective == "least_squares":
+        return (fake - 1).square().mean()
+    if objective == "wasserstein":
+        return -fake.mean()
+    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares' or 'wasserstein'")
+
+
+def l1(image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of two tensors of the **same** shape (broadcasting would hide a mistake)."""
+    if image.shape != target.shape:
+        raise ValueError(f"L1 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
+    return (image - target).abs().mean()
+
+
+def l2(image: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two tensors of the same shape."""
+    if image.shape != target.shape:
+        raise ValueError(f"L2 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
+    return (image - target).square().mean()
+
+
+def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """``E ||∇ critic(real)||²``, the squared gradient norm of an image's summed logits (Mescheder et al. 2018).
+
+    ``real`` is ``(N, C, H, W)``; the result is the mean over N, without the factor γ/2. Runs in fp32 whatever the
+    surrounding autocast, because squares of small gradients vanish in half precision.
+    """
+    return _squared_gradient_norm(critic, real).mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """``E (||∇ critic(x̂)|| - 1)²`` at random points x̂ between real and fake (WGAN-GP, Gulrajani et al. 2017).
+
+    ``real`` and ``fake`` are ``(N, C, H, W)``; one mixing weight per image, drawn from torch's global generator.
+    Without the factor λ. Runs in fp32.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(f"the penalty mixes equal shapes; got {tuple(real.shape)} and {tuple(fake.shape)}")
+    weight = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = weight * real.detach().float() + (1 - weight) * fake.detach().float()
+    norm = (_squared_gradient_norm(critic, between) + 1e-12).sqrt()  # the root has no gradient at exactly 0
+    return (norm - 1).square().mean()
+
+
+def _squared_gradient_norm(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.detach().float().requires_grad_(True)
+        score = critic(images).sum()
+        (gradient,) = torch.autograd.grad(score, images, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1)  # (N,)

@@ -1,0 +1,157 @@
+"""pix2pix: Isola, Zhu, Zhou, Efros, *Image-to-Image Translation with Conditional Adversarial Networks*, CVPR 2017.
+
+Pairs (x, y) of input and target. G translates x into an image that D, which sees x beside it, cannot tell from y; an
+L1 term keeps the low frequencies right. The paper's ablations (Tables 1-3) are switches of the recipe.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from i2i_tutor import losses
+from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.nn import PatchGAN, PixelGAN, UNet
+from i2i_tutor.nn.layers import Norm, frozen_statistics
+
+Adversary = Literal["conditional", "unconditional", "none"]
+
+
+@dataclass(frozen=True)
+class Pix2PixRecipe(Recipe):
+    """The numbers of pix2pix. The defaults are the paper's, for façades (section 6.2 and the official code).
+
+    Attributes:
+        load_size: images are resized to this side, then cropped to ``size`` at random (the paper's jitter).
+        in_channels, out_channels: of x and y.
+        base: width of the first layers of G and D ("ngf", "ndf").
+        depth: halvings of the U-Net.
+        norm: in G and D. The paper's batch norm at batch 1 is an instance norm with learned scale and shift.
+        dropout_layers: decoder layers with dropout.
+        skips: U-Net, or the encoder-decoder of Table 2.
+        adversary: D sees (x, y) ("conditional"), y only ("unconditional"), or there is no D ("none").
+        patch_layers: strided layers of D: 0 is the PixelGAN, 1..5 give patches of 16, 34, 70, 142, 286 px.
+        pixel_loss: what holds the output near the target.
+        lambda_pixel: its weight (the paper's lambda, 100); 0 leaves the GAN alone.
+        noise: whether one channel of Gaussian noise is given to G beside x (section 2.1: G learns to ignore it).
+    """
+
+    size: int = 256
+    batch: int = 1
+    steps: int = 80_000  # 200 epochs of 400 façades
+    load_size: int = 286
+    in_channels: int = 3
+    out_channels: int = 3
+    base: int = 64
+    depth: int = 8
+    norm: Norm = "batch"
+    dropout_layers: int = 3
+    skips: bool = True
+    adversary: Adversary = "conditional"
+    patch_layers: int = 3
+    pixel_loss: Literal["l1", "l2"] = "l1"
+    lambda_pixel: float = 100.0
+    noise: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.lambda_pixel <= 1e6:
+            raise ValueError(f"lambda_pixel is {self.lambda_pixel}; expected a number from 0 to 1,000,000")
+        if self.adversary not in ("conditional", "unconditional", "none"):
+            raise ValueError(f"adversary is {self.adversary!r}; expected 'conditional', 'unconditional' or 'none'")
+        if self.pixel_loss not in ("l1", "l2"):
+            raise ValueError(f"pixel_loss is {self.pixel_loss!r}; expected 'l1' or 'l2'")
+        if self.adversary == "none" and self.lambda_pixel == 0:
+            raise ValueError("without a discriminator and without a pixel loss there is nothing to minimise")
+        if not 0 <= self.patch_layers <= 5:
+            raise ValueError(f"patch_layers is {self.patch_layers}; expected 0 (1x1 patches) to 5 (286x286)")
+        if self.size % 2**self.depth:
+            raise ValueError(f"size {self.size} is no multiple of 2^depth = {2**self.depth}")
+
+
+RECIPES = {
+    "smoke": Pix2PixRecipe(
+        size=32, load_size=36, batch=2, steps=4, base=8, depth=5, norm="instance", dropout_layers=2, patch_layers=1
+    ),
+    "fast": Pix2PixRecipe(
+        size=64, load_size=72, batch=4, steps=1200, base=32, depth=6, norm="instance", dropout_layers=2, patch_layers=2
+    ),
+    "paper": Pix2PixRecipe(),
+}
+
+
+class Pix2Pix(Method):
+    """The game of pix2pix. Batches hold ``input`` x and ``target`` y, each ``(N, C, H, W)`` in [-1, 1]."""
+
+    name = "pix2pix"
+    recipe_type = Pix2PixRecipe
+    recipe: Pix2PixRecipe
+
+    def __init__(self, recipe: Pix2PixRecipe):
+        super().__init__(recipe)
+        self.generator: nn.Module = UNet(
+            recipe.in_channels + (1 if recipe.noise else 0),
+            recipe.out_channels,
+            base=recipe.base,
+            depth=recipe.depth,
+            norm=recipe.norm,
+            dropout_layers=recipe.dropout_layers,
+            skips=recipe.skips,
+        )
+        self.turns = (Turn("generator_loss", ("generator",)),)
+        if recipe.adversary != "none":
+            judged = recipe.out_channels + (recipe.in_channels if recipe.adversary == "conditional" else 0)
+            self.discriminator: nn.Module = (
+                PatchGAN(judged, recipe.base, recipe.patch_layers, recipe.norm)
+                if recipe.patch_layers
+                else PixelGAN(judged, recipe.base, recipe.norm)
+            )
+            # The official order: D learns first, then G plays against the D that has just learnt.
+            self.turns = (Turn("discriminator_loss", ("discriminator",)), *self.turns)
+
+    def optimisers(self) -> dict[str, OptimiserFactory]:
+        adam = partial(Adam, lr=self.recipe.learning_rate, betas=(self.recipe.beta1, self.recipe.beta2), fused=True)
+        return {turn.moves[0]: adam for turn in self.turns}
+
+    def generate(self, x: Tensor) -> Tensor:
+        """G(x, z): one forward pass. z is dropout, and a channel of noise where the recipe asks for it."""
+        if self.recipe.noise:
+            x = torch.cat([x, torch.randn_like(x[:, :1])], dim=1)
+        return self.generator(x)
+
+    def judge(self, x: Tensor, y: Tensor) -> Tensor:
+        """D's logits ``(N, 1, h, w)`` on the pair (x, y), or on y alone where D is unconditional."""
+        return self.discriminator(torch.cat([x, y], dim=1) if self.recipe.adversary == "conditional" else y)
+
+    def forward(self, scene: Scene, due: set[str]) -> None:
+        scene.fake = self.generate(scene.batch["input"])
+
+    def discriminator_loss(self, scene: Scene) -> Terms:
+        """Equation 1 as D minimises it, halved. Two calls, so that real and fake never share batch statistics."""
+        x, y = scene.batch["input"], scene.batch["target"]
+        real = self.judge(x, y)
+        fake = self.judge(x, scene.fake)
+        return {"discriminator": 0.5 * losses.discriminator_loss(real, fake)}
+
+    def generator_loss(self, scene: Scene) -> Terms:
+        """Equation 4 as G minimises it: non-saturating GAN term plus lambda times the pixel loss (equation 3)."""
+        x, y = scene.batch["input"], scene.batch["target"]
+        terms = {}
+        if self.recipe.adversary != "none":
+            terms["gan"] = losses.generator_loss(self.judge(x, scene.fake))
+        if self.recipe.lambda_pixel > 0:
+            distance = losses.l1 if self.recipe.pixel_loss == "l1" else losses.l2
+            terms[self.recipe.pixel_loss] = self.recipe.lambda_pixel * distance(scene.fake, y)
+        return terms
+
+    @torch.no_grad()
+    def translate(self, image: Tensor, dropout: bool = True) -> Tensor:
+        """Translate ``(N, C, H, W)`` in [-1, 1]. As in the paper, dropout stays on at test time (it is all of z) and
+        batch norm takes each image's own statistics; nothing that is learnt or remembered changes.
+        """
+        with frozen_statistics(self.generator, dropout):
+            parts = image.split(1) if self.recipe.norm == "batch" else [image]
+            return torch.cat([self.generate(part) for part in parts])

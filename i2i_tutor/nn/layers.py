@@ -1,0 +1,78 @@
+"""The small parts of which the networks are built: normalisation and initialisation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from torch import nn
+
+Norm = Literal["batch", "instance", "none"]
+
+
+def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
+    """Return the normalisation layer as a list of one module, or an empty list for ``"none"``.
+
+    Batch norm is affine and keeps running statistics; instance norm has neither parameters nor buffers, so that it
+    computes the same in training and evaluation (the official pix2pix and CycleGAN code).
+    """
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if kind == "instance":
+        return [nn.InstanceNorm2d(channels)]
+    if kind == "none":
+        return []
+    raise ValueError(f"norm is {kind!r}; expected 'batch', 'instance' or 'none'")
+
+
+def has_bias(kind: Norm) -> bool:
+    """Whether a convolution followed by this norm carries a bias.
+
+    Batch norm brings its own shift. With instance norm the official networks keep the bias although it is inert, so
+    we do too: parameter counts and checkpoints stay comparable.
+    """
+    return kind != "batch"
+
+
+def initialise(network: nn.Module, std: float = 0.02) -> nn.Module:
+    """Draw every convolution weight from N(0, std²) and every batch-norm scale from N(1, std²); biases become 0.
+
+    Returns the same network. Source: pix2pix, section 6.2 ("weights were initialized from a Gaussian") and the
+    official code.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.zeros_(module.bias)
+    return network
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trainable scalars of a network."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module, dropout: bool = True) -> Iterator[None]:
+    """Run a network with batch norm on the batch's own statistics, without touching the running ones.
+
+    This is how pix2pix tests: in training mode, dropout included. ``dropout=False`` turns dropout off alone.
+    """
+    before = [(module, module.training) for module in network.modules()]
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.train(dropout)
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+        for module, training in before:
+            module.training = training

@@ -1,0 +1,96 @@
+"""Buffers of fixed size with a count, so that they travel in a checkpoint like any other part of a method."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ImagePool(nn.Module):
+    """A pool of earlier fakes for the discriminator (CycleGAN, section 4: 50 images, after Shrivastava et al.).
+
+    Holds tuples: a conditional discriminator needs the fake together with its input. Until the pool is full every image
+    is stored and returned. Then, with probability 1/2, a random stored one is returned and replaced by the new one;
+    otherwise the new one is returned and **not** stored. Size 0 returns what it is given.
+
+    The draws come from torch's global generator on the CPU, which a checkpoint holds.
+    """
+
+    count: Tensor
+
+    def __init__(self, size: int = 50):
+        super().__init__()
+        if size < 0:
+            raise ValueError(f"size is {size}; a pool holds 0 or more images")
+        self.size = size
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.slots: list[str] = []  # one buffer (size, C, H, W) per member of the tuple, made at the first query
+
+    @torch.no_grad()
+    def query(self, *images: Tensor) -> tuple[Tensor, ...]:
+        """Exchange a batch. Each argument is ``(N, C, H, W)``; returns detached tensors of the same shapes."""
+        images = tuple(image.detach() for image in images)
+        if self.size == 0:
+            return images
+        if not self.slots:
+            self._make_slots([(image.shape[1:], image.dtype, image.device) for image in images])
+        stored = [getattr(self, name) for name in self.slots]
+        answers = [image.clone() for image in images]
+        for n in range(len(images[0])):
+            count = int(self.count)
+            if count < self.size:
+                for slot, image in zip(stored, images, strict=True):
+                    slot[count] = image[n]
+                self.count += 1
+            elif torch.rand(()) < 0.5:
+                index = int(torch.randint(self.size, ()))
+                for slot, image, answer in zip(stored, images, answers, strict=True):
+                    answer[n] = slot[index]
+                    slot[index] = image[n]
+        return tuple(answers)
+
+    def _make_slots(self, members) -> None:
+        for k, (shape, dtype, device) in enumerate(members):
+            self.register_buffer(f"slot{k}", torch.zeros(self.size, *shape, dtype=dtype, device=device))
+        self.slots = [f"slot{k}" for k in range(len(members))]
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # A fresh pool does not know yet what it will hold; the checkpoint does.
+        if not self.slots:
+            saved: list[Tensor] = []
+            while f"{prefix}slot{len(saved)}" in state_dict:
+                saved.append(state_dict[f"{prefix}slot{len(saved)}"])
+            if saved:
+                self._make_slots([(s.shape[1:], s.dtype, self.count.device) for s in saved])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class Queue(nn.Module):
+    """First in, first out: the negatives of a contrastive loss (He et al., MoCo; used by TUNIT).
+
+    ``entries()`` returns what it holds, ``(count, width)``; ``push`` adds ``(N, width)`` and drops the oldest.
+    """
+
+    buffer: Tensor
+    count: Tensor
+    head: Tensor
+
+    def __init__(self, size: int, width: int):
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size is {size}; a queue holds at least 1 entry")
+        self.size = size
+        self.register_buffer("buffer", torch.zeros(size, width))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.register_buffer("head", torch.zeros((), dtype=torch.long))  # where the next entry goes
+
+    @torch.no_grad()
+    def push(self, entries: Tensor) -> None:
+        """Add ``(N, width)``, detached."""
+        entries = entries.detach()[-self.size :].to(self.buffer.dtype)
+        where = (self.head + torch.arange(len(entries), device=self.buffer.device)) % self.size
+        self.buffer[where] = entries
+        self.head.copy_((self.head + len(entries)) % self.size)
+        self.count.copy_((self.count + len(entries)).clamp(max=self.size))
+
+    def entries(self) -> Tensor:
+        """What the queue holds, ``(count, width)``, in no particular order; a copy."""
+        return self.buffer[: int(self.count)].clone()

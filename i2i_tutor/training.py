@@ -1,0 +1,366 @@
+"""The one training loop: ``play`` takes a step of any method, ``fit`` takes many and can be interrupted and resumed."""
+
+import math
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from i2i_tutor import checkpoints
+from i2i_tutor.methods.base import Batch, Method, Scene
+
+Precision = Literal["auto", "fp32", "bf16"]
+Schedule = Callable[[int], float]
+
+
+class BatchStream(Protocol):
+    """What ``fit`` asks of a data stream; see ``i2i_tutor.data.streams``."""
+
+    def __next__(self) -> Batch: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Callback(Protocol):
+    """Looks at a training without changing it. Called with the number of steps done, 0 before the first."""
+
+    def __call__(self, step: int, method: Method) -> None: ...
+
+
+class TrainingError(RuntimeError):
+    """A training cannot go on; the message names the term, the step and the last whole checkpoint."""
+
+
+# --- schedules: the factor on every learning rate, a pure function of the step -------------------------------------
+
+
+def constant(step: int) -> float:
+    """The factor 1 in every step."""
+    return 1.0
+
+
+def linear_decay(steps_per_epoch: int, constant_epochs: int = 100, decay_epochs: int = 100) -> Schedule:
+    """The official pix2pix and CycleGAN schedule, epoch by epoch.
+
+    In epoch e (counted from 1) the factor is ``1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)``: at 100 + 100
+    epochs 1 up to e = 99, then 0.990, ..., 0.0099 at e = 199 and exactly 0 in the last epoch.
+    """
+
+    def factor(step: int) -> float:
+        epoch = step // steps_per_epoch + 1
+        return max(0.0, 1.0 - max(0, epoch + 1 - constant_epochs) / (decay_epochs + 1))
+
+    return factor
+
+
+def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
+    """The same idea counted in steps: 1, then over the last ``fraction`` of ``steps`` linearly towards 0.
+
+    Unlike the official schedule it never reaches 0, so that no step is wasted.
+    """
+    tail = max(1, round(steps * fraction))
+
+    def factor(step: int) -> float:
+        return min(1.0, max(0.0, (steps - step) / (tail + 1)))
+
+    return factor
+
+
+# --- precision -----------------------------------------------------------------------------------------------------
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware. Emulated bf16 is slower than fp32 and gains nothing."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    return False
+
+
+def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager]:
+    """A factory of contexts, one per turn: autocast's cache of cast weights goes stale when an optimiser steps."""
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ValueError(f"precision is {precision!r}; expected 'auto', 'fp32' or 'bf16'")
+    if precision == "bf16" or (precision == "auto" and has_native_bf16(device)):
+        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext
+
+
+# --- one step ------------------------------------------------------------------------------------------------------
+
+
+def play(
+    method: Method,
+    optimisers: dict[str, Optimizer],
+    batch: Batch,
+    step: int,
+    context: Callable[[], AbstractContextManager] = nullcontext,
+) -> dict[str, Tensor]:
+    """Play all turns that are due in this step; return every term, detached, by name.
+
+    Only the networks that move receive a gradient (``backward(inputs=...)``), so no turn freezes or detaches anything
+    by hand. A turn sees the networks as the turns before it left them.
+    """
+    due = [turn for turn in method.begin(step) if (step + 1) % turn.every == 0]
+    scene = Scene(batch, step)
+    played: dict[str, Tensor] = {}
+    for number, turn in enumerate(due):
+        with context():
+            if number == 0:
+                method(scene, {t.loss for t in due})
+            terms = getattr(method, turn.loss)(scene)
+        movers = [p for name in turn.moves for p in getattr(method, name).parameters() if p.requires_grad]
+        total = torch.stack([term.float() for term in terms.values()]).sum()
+        total.backward(inputs=movers)
+        for name in turn.moves:
+            optimisers[name].step()
+            optimisers[name].zero_grad()
+        for name, term in terms.items():
+            if name in played:
+                raise ValueError(f"two turns of one step both call a term {name!r}; each needs its own name")
+            played[name] = term.detach()
+    with torch.no_grad():
+        method.end(scene, step)
+    return played
+
+
+def make_optimisers(method: Method) -> dict[str, Optimizer]:
+    """Build the method's optimisers, one per network that moves."""
+    return {name: make(getattr(method, name).parameters()) for name, make in method.optimisers().items()}
+
+
+# --- many steps ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class History:
+    """What happened in a training.
+
+    Attributes:
+        terms: for every term its values, and in ``at`` the steps (from 0) in which they were computed.
+        steps: steps done.
+        seconds: time spent, over all sessions of a resumed run.
+        interrupted: whether Ctrl-C ended it early.
+        arithmetic: what was computed in, for the record: ``"fp32"`` or ``"bf16"``.
+    """
+
+    terms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    steps: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    arithmetic: str = "fp32"
+
+    def mean(self, term: str, last: int = 100) -> float:
+        """Mean of a term's last values."""
+        values = self.terms[term][-last:]
+        return math.fsum(values) / len(values) if values else math.nan
+
+
+class _Recorder:
+    """Keeps terms on the device until they are asked for, so that logging never waits for the device."""
+
+    def __init__(self, history: History):
+        self.history = history
+        self.pending: list[tuple[int, dict[str, Tensor]]] = []
+
+    def add(self, step: int, terms: dict[str, Tensor]) -> None:
+        self.pending.append((step, terms))
+
+    def flush(self, folder: Path | None) -> None:
+        """Move the pending terms into the history; raise at the first that is not finite."""
+        if not self.pending:
+            return
+        flat = torch.stack([term.float() for _, terms in self.pending for term in terms.values()]).tolist()
+        values = iter(flat)
+        for step, terms in self.pending:
+            for name in terms:
+                value = next(values)
+                if not math.isfinite(value):
+                    self.pending.clear()
+                    raise TrainingError(
+                        f"the term {name!r} is {value} in step {step}; {checkpoints.describe_last(folder)}. "
+                        "Likely causes: a learning rate that is too high, a division or logarithm of zero in a loss, "
+                        "or images outside [-1, 1]"
+                    )
+                self.history.terms[name].append(value)
+                self.history.at[name].append(step)
+        self.pending.clear()
+
+
+def fit(
+    method: Method,
+    stream: BatchStream,
+    steps: int,
+    *,
+    schedule: Schedule = constant,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    callbacks: Sequence[Callback] = (),
+    folder: Path | str | None = None,
+    save_every: int | None = None,
+    resume: bool = False,
+    flush_every: int = 20,
+    progress: bool | None = None,
+    title: str | None = None,
+) -> History:
+    """Train ``method`` for ``steps`` steps on batches from ``stream``.
+
+    Knows nothing about any paper. With ``folder`` it writes a checkpoint every ``save_every`` steps (by default ten
+    times) and at the end; ``resume=True`` continues from the last whole one, **bit for bit** as if never interrupted.
+    Ctrl-C ends it after the step in progress and returns what it has; a second Ctrl-C ends it at once.
+
+    Args:
+        schedule: factor on every learning rate as a function of the step.
+        precision: "auto" takes bf16 where the device computes it natively, else fp32.
+        callbacks: called with (steps done, method), before the first step and after each; under a forked random
+            state and without gradient, so that watching a training does not change it.
+        flush_every: how many steps of terms stay on the device before they are read and checked.
+        progress: whether to show a bar; by default unless the environment variable ``I2I_QUIET`` is set.
+
+    Raises:
+        TrainingError: a term is NaN or infinite.
+        CheckpointError: a checkpoint cannot be written or read, or belongs to other settings.
+    """
+    device = torch.device(device)
+    folder = Path(folder) if folder is not None else None
+    context = autocast(device, precision)
+    history = History(arithmetic="fp32" if context is nullcontext else "bf16")
+    method.to(device).train()
+    optimisers = make_optimisers(method)
+    base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
+    start = 0
+    if resume and folder is not None and checkpoints.manifest(folder) is not None:
+        start = _restore(folder, method, optimisers, stream, history, device)
+    elif folder is not None:
+        checkpoints.remove(folder)
+    if steps < start:
+        raise checkpoints.CheckpointError(f"{folder} is already at step {start}; {steps} steps were asked for")
+    save_every = save_every or max(1, math.ceil(steps / 10))
+    recorder = _Recorder(history)
+    if progress is None:
+        progress = not os.environ.get("I2I_QUIET")
+    bar = tqdm(total=steps, initial=start, desc=f"{title or method.name}, {history.arithmetic}", disable=not progress)
+    began, earlier = time.monotonic(), history.seconds
+
+    def save(done: int) -> None:
+        recorder.flush(folder)  # first, so that no checkpoint ever holds a poisoned network
+        history.seconds = earlier + time.monotonic() - began
+        if folder is not None:
+            checkpoints.save(folder, done, _state(method, optimisers, stream, history), method.settings())
+
+    done = start
+    try:
+        with _deferred_interrupt() as interrupted:
+            if start == 0:
+                _watch(callbacks, 0, method)
+            for step in range(start, steps):
+                batch = {key: value.to(device, non_blocking=True) for key, value in next(stream).items()}
+                factor = schedule(step)
+                for name, optimiser in optimisers.items():
+                    for group, rate in zip(optimiser.param_groups, base_rates[name], strict=True):
+                        group["lr"] = rate * factor
+                recorder.add(step, play(method, optimisers, batch, step, context))
+                done = history.steps = step + 1
+                bar.update()
+                if done % flush_every == 0:
+                    recorder.flush(folder)
+                    bar.set_postfix({name: f"{values[-1]:.3f}" for name, values in history.terms.items()})
+                if done % save_every == 0 and done < steps:
+                    save(done)
+                _watch(callbacks, done, method)
+                if interrupted.is_set():
+                    history.interrupted = done < steps
+                    break
+        save(done)
+    finally:
+        bar.close()
+    return history
+
+
+def _watch(callbacks: Sequence[Callback], done: int, method: Method) -> None:
+    if callbacks:
+        cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+        with torch.random.fork_rng(devices=cuda), torch.no_grad():
+            for callback in callbacks:
+                callback(done, method)
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event that is looked at between steps, so that no step is left half done."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # Python delivers signals to the main thread only
+        return
+
+    def handler(signum, frame):
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream, history: History) -> dict[str, Any]:
+    return {
+        "method": method.state_dict(),
+        "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
+        "stream": stream.state_dict(),
+        "history": {
+            "terms": dict(history.terms),
+            "at": dict(history.at),
+            "steps": history.steps,
+            "seconds": history.seconds,
+        },
+        "random": {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        },
+    }
+
+
+def _restore(
+    folder: Path,
+    method: Method,
+    optimisers: dict[str, Optimizer],
+    stream: BatchStream,
+    history: History,
+    device: torch.device,
+) -> int:
+    about, state = checkpoints.load(folder, device)
+    wanted = method.settings()
+    for key, value in wanted.items():
+        if about.get(key) != value:
+            raise checkpoints.CheckpointError(
+                f"{folder} holds a run with {key} = {about.get(key)}, not {value}; "
+                "choose another folder or start anew with resume=False"
+            )
+    method.load_state_dict(state["method"])
+    for name, optimiser in optimisers.items():
+        optimiser.load_state_dict(state["optimisers"][name])
+    stream.load_state_dict(state["stream"])
+    history.terms.update(state["history"]["terms"])
+    history.at.update(state["history"]["at"])
+    history.steps, history.seconds = state["history"]["steps"], state["history"]["seconds"]
+    torch.set_rng_state(state["random"]["cpu"].cpu())
+    if state["random"]["cuda"]:
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["random"]["cuda"]])
+    return int(about["step"])
