@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from i2i_tutor import checkpoints
-from i2i_tutor.methods.base import Batch, Method, Scene
+from i2i_tutor.methods.base import Batch, Method, Recipe, Scene
 
 Precision = Literal["auto", "fp32", "bf16"]
 Schedule = Callable[[int], float]
@@ -75,6 +75,15 @@ def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
         return min(1.0, max(0.0, (steps - step) / (tail + 1)))
 
     return factor
+
+
+def schedule(recipe: Recipe) -> Schedule:
+    """The schedule that a recipe asks for: the official stairs where it counts epochs, else the smooth tail."""
+    epochs = recipe.steps // recipe.epoch if recipe.epoch else 0
+    if recipe.epoch == 0:
+        return linear_tail(recipe.steps, recipe.decay)
+    decaying = round(epochs * recipe.decay)
+    return linear_decay(recipe.epoch, epochs - decaying, decaying) if decaying else constant
 
 
 # --- precision -----------------------------------------------------------------------------------------------------
@@ -206,7 +215,7 @@ def fit(
     stream: BatchStream,
     steps: int,
     *,
-    schedule: Schedule = constant,
+    rates: Schedule = constant,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     callbacks: Sequence[Callback] = (),
@@ -224,7 +233,7 @@ def fit(
     Ctrl-C ends it after the step in progress and returns what it has; a second Ctrl-C ends it at once.
 
     Args:
-        schedule: factor on every learning rate as a function of the step.
+        rates: factor on every learning rate as a function of the step, for example ``schedule(recipe)``.
         precision: "auto" takes bf16 where the device computes it natively, else fp32.
         callbacks: called with (steps done, method), before the first step and after each; under a forked random
             state and without gradient, so that watching a training does not change it.
@@ -269,7 +278,7 @@ def fit(
                 _watch(callbacks, 0, method)
             for step in range(start, steps):
                 batch = {key: value.to(device, non_blocking=True) for key, value in next(stream).items()}
-                factor = schedule(step)
+                factor = rates(step)
                 for name, optimiser in optimisers.items():
                     for group, rate in zip(optimiser.param_groups, base_rates[name], strict=True):
                         group["lr"] = rate * factor
@@ -279,7 +288,7 @@ def fit(
                 if done % flush_every == 0:
                     recorder.flush(folder)
                     bar.set_postfix({name: f"{values[-1]:.3f}" for name, values in history.terms.items()})
-                if done % save_every == 0 and done < steps:
+                if folder is not None and done % save_every == 0 and done < steps:
                     save(done)
                 _watch(callbacks, done, method)
                 if interrupted.is_set():

@@ -25,6 +25,7 @@ class Recipe:
         learning_rate: of Adam, for every network.
         beta1, beta2: Adam's decay rates.
         decay: fraction of the steps, at the end, over which the learning rate falls linearly to zero.
+        epoch: steps per epoch where the paper counts in epochs and decays in stairs; 0 decays smoothly.
     """
 
     size: int
@@ -34,6 +35,7 @@ class Recipe:
     beta1: float = 0.5
     beta2: float = 0.999
     decay: float = 0.5
+    epoch: int = 0
 
     def __post_init__(self):
         for name in ("size", "batch", "steps"):
@@ -42,7 +44,9 @@ class Recipe:
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise ValueError(f"Adam's betas are ({self.beta1}, {self.beta2}); expected both in [0, 1)")
+            raise ValueError(f"Adam's (beta1, beta2) are ({self.beta1}, {self.beta2}); expected both in [0, 1)")
+        if self.epoch < 0:
+            raise ValueError(f"epoch is {self.epoch}; expected 0 or a number of steps")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; expected a fraction between 0 and 1")
 

@@ -1,0 +1,191 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Short backgrounds
+#
+# One idea per section: at most 150 words, about ten lines that run, one figure.
+# Chapters link here; come when you need one, and go back.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from i2i_tutor import plots
+from i2i_tutor.nn import PatchGAN, UNet
+
+torch.manual_seed(0)
+plt.rcParams.update(plots.STYLE | {"figure.constrained_layout.use": True})
+
+# %% [markdown]
+# (b1)=
+# ## B1. A GAN is a game, and why that stops the blur
+#
+# Ask a network for *one* answer where several are right, and punish it by the squared error: the best it can do is their mean.
+# The mean of two sharp photographs is a blurred one, which nobody would call a photograph.
+#
+# A GAN {cite:p}`goodfellow2014` replaces the formula by an opponent.
+# The discriminator $D$ learns to tell real from made, the generator $G$ learns to fool it:
+#
+# $$
+# \min_G \max_D \; \mathbb E_y[\log D(y)] + \mathbb E_z[\log(1 - D(G(z)))].
+# $$
+#
+# The mean is no longer safe: it looks like nothing in the data, so $D$ finds it at once.
+# Below, the right answers are $-1$ and $+1$.
+# The squared error is lowest at $0$, exactly where the best possible $D$ is surest that it sees a fake.
+
+
+# %% mystnb={"image": {"alt": "Two curves over the answer from -2 to 2. The mean squared error is lowest at 0, where the best discriminator's belief that the answer is real is close to nought; that belief is high around the two right answers, -1 and 1."}}
+def bell(x, mean, width):
+    return np.exp(-(((x - mean) / width) ** 2) / 2) / width
+
+
+answer = np.linspace(-2, 2, 401)
+squared_error = ((answer + 1) ** 2 + (answer - 1) ** 2) / 2
+real = (bell(answer, -1, 0.2) + bell(answer, 1, 0.2)) / 2
+made = bell(answer, 0, 0.5)  # by a G that answers around the mean
+best_discriminator = real / (real + made)
+
+figure, axis = plt.subplots(figsize=(5, 2.4))
+axis.plot(answer, squared_error / squared_error.max(), label="mean squared error (its maximum = 1)")
+axis.plot(answer, best_discriminator, "--", label="D's belief that the answer is real")
+axis.set(xlabel="answer", ylabel="error or probability", ylim=(0, 1.45))
+axis.legend(loc="upper center")
+plt.show()
+
+# %% [markdown]
+# (b2)=
+# ## B2. A conditional GAN must also fit its input
+#
+# A plain GAN makes *some* façade.
+# A conditional one {cite:p}`mirza2014` gets an input $x$ and must make the façade that belongs to it: both players see $x$, as $G(x, z)$ and $D(x, y)$.
+# If $D$ saw the output alone, $G$ could draw one beautiful house for every drawing, and $D$ would have nothing to say.
+#
+# In code, "sees $x$ too" is one concatenation along the channels.
+# Swap the inputs of two pictures, and a conditional $D$ changes its verdict; an unconditional one cannot even notice.
+
+# %% mystnb={"image": {"alt": "Bars: swapping the inputs of two pairs changes the verdict of the conditional discriminator and leaves that of the unconditional one exactly as it was."}}
+x, y = torch.rand(2, 2, 3, 64, 64) * 2 - 1  # two inputs, two outputs
+conditional, unconditional = PatchGAN(6, 16, 2), PatchGAN(3, 16, 2)
+verdict = {
+    "conditional D(x, y)": lambda x: conditional(torch.cat([x, y], dim=1)),
+    "unconditional D(y)": lambda x: unconditional(y),
+}
+change = {name: (judge(x) - judge(x.flip(0))).abs().mean().item() for name, judge in verdict.items()}
+
+figure, axis = plt.subplots(figsize=(5, 1.5))
+axis.barh(list(change), list(change.values()), color=["#0072B2", "#D55E00"])
+axis.set_xlabel("mean change of the logit when the inputs are swapped")
+plt.show()
+
+# %% [markdown]
+# (b3)=
+# ## B3. The U-Net carries detail past the bottleneck
+#
+# An encoder-decoder squeezes the picture into a small code and grows the output from it.
+# Whatever does not fit through the middle is lost; edges go first.
+# In image-to-image translation, input and output show the *same* edges, so losing them is a pity.
+#
+# A U-Net {cite:p}`ronneberger2015` copies the features of every encoder layer to the decoder layer of the same size and concatenates them there.
+# The middle then only has to decide *what* things are; *where* they are comes over the bridge.
+#
+# Below, both networks get the same sixty steps to learn the easiest task of all: repeat the input.
+
+# %%
+mosaics = torch.rand(8, 3, 8, 8).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3) * 2 - 1
+curves = {}
+for name, skips in {"U-Net": True, "without skips": False}.items():
+    torch.manual_seed(0)
+    net = UNet(3, 3, base=8, depth=4, norm="instance", dropout_layers=0, skips=skips)
+    adam, curves[name] = torch.optim.Adam(net.parameters(), lr=2e-3), []
+    for _ in range(60):
+        loss = (net(mosaics) - mosaics).abs().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        curves[name].append(loss.item())
+
+# %% mystnb={"image": {"alt": "Error against steps on a logarithmic axis. Both curves fall; the U-Net's ends well below that of the same network without skips."}}
+figure, axis = plt.subplots(figsize=(5, 2.2))
+for (name, curve), style in zip(curves.items(), ("-", "--"), strict=True):
+    axis.semilogy(curve, style, label=f"{name}: {curve[-1]:.3f} at the end")
+axis.set(xlabel="step", ylabel="mean absolute error")
+axis.legend()
+plt.show()
+
+# %% [markdown]
+# (b4)=
+# ## B4. Segmentation, and what a pixel label costs
+#
+# Classification names a picture; *semantic segmentation* names every pixel {cite:p}`long2015`.
+# A network for it gives one score per class and pixel, and is trained with the cross-entropy of each pixel.
+#
+# The labels are the price.
+# Somebody has to draw them: a finely annotated street scene of Cityscapes took more than 1.5 hours {cite:p}`cordts2016`.
+# So one would love to *turn labels into pictures*, or cheap pictures into dear ones, which is half of what this book does.
+#
+# How good a segmentation is, one matrix tells: count how often true class $i$ was called $j$.
+# Pixel accuracy is its trace over its sum; it forgives a network that never finds a small class.
+# The *intersection over union* (IoU) of each class, averaged, does not.
+
+# %% mystnb={"image": {"alt": "A bar chart: naming every pixel 'wall' is right for 90 per cent of the pixels, but the mean IoU of wall and window is only 45 per cent."}}
+truth = np.zeros((10, 10), dtype=int)
+truth[2:4, 2:7] = 1  # a tenth of the wall is window
+guess = np.zeros_like(truth)  # "it is all wall"
+confusion = np.histogram2d(truth.ravel(), guess.ravel(), bins=2, range=[[0, 2], [0, 2]])[0]
+accuracy = np.trace(confusion) / confusion.sum()
+iou = np.diag(confusion) / (confusion.sum(0) + confusion.sum(1) - np.diag(confusion))
+
+figure, axis = plt.subplots(figsize=(5, 1.5))
+axis.barh(["mean IoU", "pixel accuracy"], [100 * iou.mean(), 100 * accuracy], color=["#D55E00", "#0072B2"])
+axis.set(xlabel="per cent", xlim=(0, 100))
+plt.show()
+
+# %% [markdown]
+# (b16)=
+# ## B16. FID and KID: comparing crowds, not pictures
+#
+# Nobody can say which single photograph the generator should have made.
+# So one compares *sets*: put real and made pictures through a network that knows about pictures, and compare the two clouds of features.
+#
+# The Fréchet distance fits a Gaussian to each cloud and compares means and covariances; with the features of Inception it is the FID {cite:p}`heusel2017`.
+# It is *biased*: small samples look worse than they are.
+# KID {cite:p}`binkowski2018` compares the clouds with a kernel and has no such bias.
+#
+# Below, both clouds come from the *same* distribution: the true distance is zero.
+# This book calls its own distances what they are, "Fréchet distance (world features)", and never FID.
+
+
+# %%
+def frechet(a, b):
+    roots = np.linalg.eigvals(np.cov(a.T) @ np.cov(b.T)).real.clip(0) ** 0.5
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.cov(a.T) + np.cov(b.T)) - 2 * roots.sum()
+
+
+def kernel(a, b):
+    aa, bb, ab = ((u @ v.T / u.shape[1] + 1) ** 3 for u, v in ((a, a), (b, b), (a, b)))
+    within = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (aa, bb))
+    return within - 2 * ab.mean()
+
+
+# %% mystnb={"image": {"alt": "Two measured distances against the sample size from 32 to 2048, though both samples come from one distribution. The Fréchet distance starts high and falls towards zero only slowly; the kernel distance lies around zero at every size."}}
+rng = np.random.default_rng(0)
+sizes = [32, 64, 128, 256, 512, 1024, 2048]
+figure, axis = plt.subplots(figsize=(5, 2.2))
+for name, distance, style in (("Fréchet", frechet, "o-"), ("kernel (KID)", kernel, "s--")):
+    axis.semilogx(sizes, [distance(*rng.normal(size=(2, n, 16))) for n in sizes], style, base=2, label=name)
+axis.axhline(0, color="grey", linewidth=0.8)
+axis.set(xlabel="pictures in each set", ylabel="measured distance")
+axis.legend()
+plt.show()

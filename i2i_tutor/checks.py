@@ -1,0 +1,140 @@
+"""Checks for the exercises: they run a learner's function against the reference and name what is wrong.
+
+Every check prints one line when the answer is right, and raises ``AssertionError`` with a sentence when it is not. A wrong
+answer that learners often give is recognised and named.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from i2i_tutor import losses
+from i2i_tutor.nn import PatchGAN
+
+
+def check_discriminator_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (real_logits, fake_logits) → the discriminator's loss of pix2pix, halved."""
+    real, fake = _logits(), _logits()
+    reference = 0.5 * losses.discriminator_loss(real, fake)
+    answer = _scalar(function, real, fake)
+    sigmoid = torch.sigmoid(torch.sigmoid(real)), torch.sigmoid(torch.sigmoid(fake))
+    _compare(
+        answer,
+        reference,
+        {
+            "you did not halve the sum of the two terms": 2 * reference,
+            "real and fake are exchanged": 0.5 * losses.discriminator_loss(fake, real),
+            "you summed over the patches, the paper averages": reference * real.numel(),
+            "the sigmoid is applied twice; the logits have none, binary_cross_entropy_with_logits has one": 0.5
+            * -(sigmoid[0].log().mean() + (1 - sigmoid[1]).log().mean()),
+            "the sign is wrong: D maximises the likelihood, so it minimises its negative": -reference,
+            "the term on the real patches is missing": 0.5 * losses.generator_loss(-fake),
+            "the term on the made patches is missing": 0.5 * losses.generator_loss(real),
+        },
+    )
+    _gradient(function, (real, fake), lambda a, b: 0.5 * losses.discriminator_loss(a, b))
+    print("right: the discriminator's loss")
+
+
+def check_generator_loss(function: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
+    """Check a function (fake_logits, fake, target, weight) → the generator's loss of pix2pix."""
+    logits, fake, target = _logits(), _images(), _images()
+    gan, pixel = losses.generator_loss(logits), losses.l1(fake, target)
+    weight = 100.0
+    reference = gan + weight * pixel
+    count = fake.numel()
+    _compare(
+        _scalar(function, logits, fake, target, weight),
+        reference,
+        {
+            f"{count:,}x too large a pixel term = {count}: you summed, the paper averages": gan
+            + weight * pixel * count,
+            "the pixel term is summed over each image and averaged over the batch only": gan
+            + weight * pixel * fake[0].numel(),
+            "the pixel term is squared: that is L2": gan + weight * losses.l2(fake, target),
+            "this G minimises log(1 - D), which saturates; the paper maximises log D": -losses.generator_loss(-logits)
+            + weight * pixel,
+            "the GAN term has the sign of the discriminator's": losses.generator_loss(-logits) + weight * pixel,
+            "the GAN term is missing": weight * pixel,
+            "the pixel term is missing": gan,
+            "the weight stands at the wrong term": weight * gan + pixel,
+            "the weight is missing": gan + pixel,
+        },
+    )
+    _gradient(
+        lambda a, b: function(a, b, target, weight),
+        (logits, fake),
+        lambda a, b: losses.generator_loss(a) + weight * losses.l1(b, target),
+    )
+    print("right: the generator's loss")
+
+
+def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:
+    """Check a function from [(kernel, stride), ...], first layer first, to the receptive field in pixels."""
+    for layers in range(1, 6):
+        network = PatchGAN(3, base=1, layers=layers, norm="none")
+        shape = [(m.kernel_size[0], m.stride[0]) for m in network.modules() if isinstance(m, nn.Conv2d)]
+        answer, reference = function(shape), {1: 16, 2: 34, 3: 70, 4: 142, 5: 286}[layers]
+        if answer == reference:
+            continue
+        hint = ""
+        if answer == _forward_product(shape):
+            hint = ": you multiplied kernels; go back from one output, r becomes (r - 1) * stride + kernel"
+        elif answer == _fold(list(reversed(shape))):
+            hint = ": you went from the input to the output; start at the last layer"
+        raise AssertionError(f"for {layers} strided layers you answer {answer}, the gradient says {reference}{hint}")
+    print("right: the receptive field")
+
+
+def _fold(layers: list[tuple[int, int]]) -> int:
+    field = 1
+    for kernel, stride in reversed(layers):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def _forward_product(layers: list[tuple[int, int]]) -> int:
+    return math.prod(kernel for kernel, _ in layers)
+
+
+def _logits() -> Tensor:
+    return torch.randn(2, 1, 5, 5, dtype=torch.double)
+
+
+def _images() -> Tensor:
+    return torch.rand(2, 3, 8, 8, dtype=torch.double) * 2 - 1
+
+
+def _scalar(function: Callable[..., Tensor], *arguments: object) -> Tensor:
+    answer = function(*arguments)
+    if not isinstance(answer, Tensor):
+        raise AssertionError(f"the answer is a {type(answer).__name__}; expected a tensor, so that gradients can flow")
+    if answer.shape != ():
+        raise AssertionError(f"the answer has shape {tuple(answer.shape)}; expected one number: take the mean")
+    if not torch.isfinite(answer):
+        raise AssertionError(f"the answer is {float(answer)}; is there a logarithm of zero? softplus avoids it")
+    return answer
+
+
+def _compare(answer: Tensor, reference: Tensor, mistakes: Mapping[str, Tensor]) -> None:
+    if torch.isclose(answer, reference, rtol=1e-6):
+        return
+    for sentence, value in mistakes.items():
+        if torch.isclose(answer, value.to(answer), rtol=1e-6):
+            raise AssertionError(f"{sentence} (yours {float(answer):.4f}, expected {float(reference):.4f})")
+    raise AssertionError(f"yours is {float(answer):.6f}, expected {float(reference):.6f}")
+
+
+def _gradient(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], reference: Callable[..., Tensor]) -> None:
+    mine = [a.clone().requires_grad_(True) for a in arguments]
+    theirs = [a.clone().requires_grad_(True) for a in arguments]
+    answer = function(*mine)
+    if not answer.requires_grad:
+        raise AssertionError("the value is right but carries no gradient: is there a detach(), item() or no_grad()?")
+    answer.backward()
+    reference(*theirs).backward()
+    for number, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+        if a.grad is None or not torch.allclose(a.grad, b.grad):  # type: ignore[arg-type]
+            raise AssertionError(f"the value is right, but the gradient of argument {number + 1} is not")

@@ -1,0 +1,368 @@
+"""The ``i2i-tutor`` command: run a chapter, run many, and gather what came out.
+
+What a user can do wrong ends in one sentence on stderr and exit code 1 (or 2 where the command line itself cannot be
+read). Heavy imports stand inside the commands, so that ``--help`` is quick; torch is imported by ``translate`` only.
+"""
+
+import contextlib
+import functools
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from i2i_tutor import batch, cluster, live, report, runner, runs
+from i2i_tutor.parameters import ParameterError
+from i2i_tutor.runner import Event, Outcome
+from i2i_tutor.runs import Job
+
+main = typer.Typer(
+    help="Run, sweep and measure the chapters of the I2I Tutor.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Chapters = Annotated[Path | None, typer.Option("--chapters-dir", help="Folder of the notebooks (default: chapters/).")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter, name=value; in a batch also name=value,value,…")
+]
+Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="A folder of runs.")]
+Profile = Annotated[str | None, typer.Option(help="smoke, fast or paper (default: $I2I_PROFILE or fast).")]
+Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a run is ended.")]
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or a closed terminal, which end a command as Ctrl-C does."""
+
+
+def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that a user can cause into a sentence and an exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (batch.BatchError, cluster.ClusterError, report.ReportError, ParameterError) as error:
+            _fail(str(error))
+        except ModuleNotFoundError as error:
+            _fail(f"this command needs {error.name}: pip install 'i2i-tutor[batch]'")
+        except OSError as error:
+            place = Path(error.filename or ".").absolute()
+            _fail(runner.disk_sentence(str(error), place) or str(error))
+
+    return wrapped
+
+
+def _fail(sentence: str, code: int = 1) -> None:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _interruptible(sentence: str) -> Iterator[None]:
+    """End with exit code 130 (143 for SIGTERM) and a sentence; a second Ctrl-C does not disturb the cleaning up."""
+
+    ending = False
+
+    def end(number: int, frame: Any) -> None:
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, end)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        _fail(sentence, 143 if isinstance(error, _Terminated) else 130)
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
+
+
+# --- one chapter ---------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@_clear_errors
+def run(
+    chapter: Annotated[str, typer.Argument(help="01_pix2pix, pix2pix, or the path of a notebook.")],
+    profile: Profile = None,
+    seed: Annotated[int, typer.Option(help="Of weights, data and noise.")] = 0,
+    source: Annotated[str | None, typer.Option(help="Where the images come from.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps (default: the profile's).")] = None,
+    settings: Set = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results (default: runs/CHAPTER).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run instead of starting anew.")] = (
+        False
+    ),
+    timeout: Timeout = None,
+    chapters_dir: Chapters = None,
+) -> None:
+    """Execute one chapter and say where its results are."""
+    given = batch.parse_settings(settings or [])
+    for name, value in {"source": source, "steps": steps}.items():
+        if value is not None:
+            given[name] = [str(value)]
+    several = [name for name, values in given.items() if len(values) > 1]
+    if several:
+        raise batch.BatchError(f"{several[0]} has several values; `i2i-tutor batch` runs them all")
+    arm = batch.Arm(chapter, (seed,), profile, "run", given)
+    folder = out or Path("runs") / batch.find_chapter(chapter, chapters_dir).stem
+    (job,) = batch.plan([arm], folder, chapters_dir, threads=0, timeout=timeout, echo=True)
+    job = batch.in_folder(job, folder)
+    if runs.is_busy(folder):
+        raise batch.BatchError(f"another process is at work in {folder}; choose another folder with --out")
+    if not resume:
+        runs.forget(job)
+    elif runs.state(job) == "other":
+        raise batch.BatchError(
+            f"{folder} holds a run with other parameters; choose another folder or leave out --resume"
+        )
+    with _interruptible(f"Interrupted. The same command with --resume continues it; everything is in {folder}"):
+        outcome = runner.supervise(job, _Progress())
+    if outcome["state"] != "finished":
+        _fail(f"{job.chapter} failed: {outcome['sentence']}; the executed notebook and the log are in {folder}")
+    _show_results(folder, outcome["seconds"])
+
+
+class _Progress:
+    """Prints a line per section of the notebook, and its progress bars and warnings as they come."""
+
+    def __init__(self) -> None:
+        self.began, self.heading = time.monotonic(), ""
+
+    def __call__(self, event: Event) -> None:
+        if event["event"] == "text":
+            sys.stderr.write(event["text"])
+            sys.stderr.flush()
+        elif event["event"] == "cell" and event["heading"] != self.heading:
+            self.heading = event["heading"]
+            passed = time.monotonic() - self.began
+            typer.echo(f"{passed:6.0f} s  cell {event['cell']:3d}/{event['cells']}  {self.heading}")
+
+
+def _show_results(folder: Path, seconds: float) -> None:
+    typer.echo(f"\nDone in {report.duration(seconds)}.")
+    typer.echo(f"  notebook  {folder / runs.NOTEBOOK}")
+    pictures = sorted((folder / "figures").glob("*")) if (folder / "figures").is_dir() else []
+    if pictures:
+        typer.echo(f"  pictures  {folder / 'figures'} ({len(pictures)})")
+    typer.echo(f"  results   {folder / runs.RESULTS}")
+    results = runs.read_json(folder / runs.RESULTS) or {}
+    rows = report.judge([results | {"arm": "run", "seed": results.get("seed", 0)}]) if results.get("claims") else []
+    _claims_table(rows)
+
+
+# --- many ----------------------------------------------------------------------------------------------------------
+
+
+@main.command("batch")
+@_clear_errors
+def batch_command(
+    chapters: Annotated[list[str] | None, typer.Argument(help="Chapters: 01_pix2pix, pix2pix, or notebooks.")] = None,
+    profile: Profile = None,
+    seeds: Annotated[str, typer.Option(help="0-2 or 0,3,7.")] = "0",
+    settings: Set = None,
+    grid: Annotated[Path | None, typer.Option(help="A YAML file of arms; see the book's page on batch runs.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the expected time only.")] = False,
+    history: Annotated[
+        list[Path] | None, typer.Option(help="Further folders (or collected files) to learn times from.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Do every run anew, finished ones too.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time (default: cores / threads).")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
+    timeout: Timeout = None,
+    retries: Annotated[int, typer.Option(min=0, help="Further tries of a run whose kernel was killed.")] = 3,
+    scheduler: Annotated[str | None, typer.Option(help="A running Dask cluster, tcp://host:port.")] = None,
+    gpu: Annotated[
+        bool | None, typer.Option("--gpu/--no-gpu", help="One run per GPU at a time (default: where there are GPUs).")
+    ] = None,
+    chapters_dir: Chapters = None,
+) -> None:
+    """Execute chapters x seeds x settings; what is finished is skipped, what was interrupted continues."""
+    gpus = () if scheduler else _local_gpus(gpu)
+    arms = _arms(chapters or [], profile, seeds, settings or [], grid)
+    jobs = batch.plan(arms, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
+    todo = _todo(jobs, force, dry_run)
+    devices = len([device for device in gpus if device])
+    count = workers or cluster.worker_count(len(todo), cluster.cores(), threads, devices)
+    count = min(count, devices or count)  # a GPU has one run at a time, whatever --workers says
+    earlier = batch.history([place for place in (out, *(history or [])) if place.exists()])
+    _print_plan(jobs, todo, earlier, None if scheduler else count, threads, dry_run)
+    if dry_run:
+        return
+    engine = cluster.Engine(scheduler, count, gpu if scheduler else any(gpus), retries)
+    command = _command_line()
+    _carry_out(todo, jobs, engine, out, command, force)
+
+
+def _local_gpus(wanted: bool | None) -> tuple[str, ...]:
+    """The GPUs to share out; ("",) hides them from every run."""
+    found = () if wanted is False else cluster.visible_gpus()
+    if wanted and not found:
+        raise batch.BatchError("--gpu was given, but no GPU is visible on this machine")
+    return found or ("",)
+
+
+def _command_line() -> str:
+    return shlex.join(["i2i-tutor", *sys.argv[1:]])
+
+
+def _arms(
+    chapters: list[str], profile: str | None, seeds: str, settings: list[str], grid: Path | None
+) -> list[batch.Arm]:
+    if grid is not None:
+        if chapters or settings or seeds != "0" or profile:
+            raise batch.BatchError("--grid says all about its arms; leave out chapters, --profile, --seeds and --set")
+        return batch.read_grid(grid)
+    if not chapters:
+        raise batch.BatchError("name at least one chapter, or give --grid")
+    values = batch.parse_settings(settings)
+    return [batch.Arm(chapter, batch.parse_seeds(seeds), profile, None, values) for chapter in chapters]
+
+
+def _todo(jobs: list[Job], force: bool, dry_run: bool) -> list[Job]:
+    """The jobs to execute: all but the finished, or all with --force. Refuses what it would have to overwrite."""
+    states = {job.label: runs.state(job) for job in jobs}
+    for job in jobs:
+        if states[job.label] == "busy" and not dry_run:
+            raise batch.BatchError(f"{job.label} is being executed by another process; wait, or use another --out")
+        if states[job.label] == "other" and not force:
+            raise batch.BatchError(
+                f"{job.folder} holds a run with other parameters; give the arm another name, or do it anew with --force"
+            )
+    return [job for job in jobs if force or states[job.label] != "finished"]
+
+
+def _print_plan(
+    jobs: list[Job], todo: list[Job], earlier: list[dict[str, Any]], workers: int | None, threads: int, every: bool
+) -> None:
+    times = {job.label: batch.expected_seconds(job, earlier) for job in jobs}
+    waiting = {job.label for job in todo}
+    if every:
+        for job in jobs:
+            seconds = times[job.label]
+            expected = "time unknown" if seconds is None else f"about {report.duration(seconds)}"
+            state = runs.state(job)
+            what = {"interrupted": "continues", "failed": "tries again", "changed": "anew: the code has changed"}
+            typer.echo(f"{job.label}: {what.get(state, state) + ', ' + expected if job.label in waiting else state}")
+    known = [seconds for job in todo if (seconds := times[job.label]) is not None]
+    unknown = len(todo) - len(known)
+    where = (
+        f"{workers} at a time with {threads} thread{'s' * (threads > 1)} each" if workers else "on the given cluster"
+    )
+    text = f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already, {len(todo)} to do, {where}"
+    if known:
+        text += f"; about {report.duration(batch.makespan(known, workers or 1))}{' one by one' * (not workers)}"
+        text += f" plus {unknown} of unknown time" if unknown else ""
+    typer.echo(text)
+
+
+def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Path, command: str, force: bool) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    batch.remember_command(out, command)
+    if force:
+        for job in todo:
+            runs.forget(job)
+    outcomes: dict[str, Outcome] = {}
+    try:
+        with _interruptible(f"Interrupted; nothing is left running. To continue: {command.replace(' --force', '')}"):
+            if todo:
+                with live.listener(todo) as listener:
+                    outcomes = cluster.execute(todo, engine, listener)
+    finally:
+        with contextlib.suppress(OSError, report.ReportError):
+            report.write_csv(out)
+    failed = {label: outcome for label, outcome in outcomes.items() if outcome["state"] != "finished"}
+    typer.echo(f"{len(jobs) - len(failed)} of {len(jobs)} runs are finished; the table is {out / 'results.csv'}")
+    if failed:
+        sentences = "\n".join(f"  {label}: {outcome['sentence']}" for label, outcome in failed.items())
+        _fail(f"{len(failed)} of {len(jobs)} runs failed:\n{sentences}")
+
+
+# --- afterwards ----------------------------------------------------------------------------------------------------
+
+
+@main.command("report")
+@_clear_errors
+def report_command(folder: Runs) -> None:
+    """Write results.csv, a Markdown page and plots into a folder of runs."""
+    for path in report.write_report(folder):
+        typer.echo(path)
+
+
+@main.command()
+@_clear_errors
+def collect(
+    folder: Runs, to: Annotated[Path, typer.Option(help="The JSON file to write, for example book/results/NAME.json.")]
+) -> None:
+    """Write the small summary of a folder of runs that is committed and drawn by the book."""
+    count = report.collect(folder, to, batch.recalled_commands(folder))
+    missing = len(report.unfinished(folder))
+    typer.echo(f"{to}: {count} runs" + (f"; {missing} unfinished ones are left out" if missing else ""))
+
+
+@main.command()
+@_clear_errors
+def claims(
+    folder: Runs = Path("runs/claims"),
+) -> None:
+    """Print every claim over its seeds; exit code 1 where an expected one does not hold."""
+    rows = report.judge(report.read_runs(folder))
+    if not rows:
+        raise report.ReportError(f"no finished run under {folder} has recorded a claim")
+    _claims_table(rows)
+    for run in report.unfinished(folder):
+        typer.echo(f"{run['folder']} is {run['state']} and not counted", err=True)
+    failed = [row["id"] for row in rows if row["failed"]]
+    if failed:
+        _fail(f"{len(failed)} of {len(rows)} claims were expected to hold and do not: {', '.join(failed)}")
+
+
+def _claims_table(rows: list[dict[str, Any]]) -> None:
+    chapter = None
+    for row in rows:
+        if (row["chapter"], row["arm"]) != chapter:
+            chapter = (row["chapter"], row["arm"])
+            typer.echo(f"\n{row['chapter']}, {row['arm']}")
+        differences = ", ".join("–" if value is None else f"{value:+.3g}" for value in row["differences"])
+        unexpected = ", expected otherwise" if (row["verdict"] == "held") > row["expected"] or row["failed"] else ""
+        typer.echo(f"  {row['verdict'] + unexpected:<12} {row['text']} (difference {differences}; seed {row['seeds']})")
+
+
+@main.command()
+@_clear_errors
+def translate(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the translated images go.")],
+    checkpoint: Annotated[Path, typer.Option(help="Folder of a training's checkpoint.")],
+    size: Annotated[int | None, typer.Option(min=1, help="Side of the square that images are resized to.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Translate images with a trained checkpoint."""
+    from i2i_tutor.translate import translate_files
+
+    try:
+        paths = translate_files(checkpoint, source, out, size=size, device=device)
+    except (ValueError, RuntimeError, OSError) as error:
+        _fail(" ".join(str(error).split()))
+    else:
+        for path in paths:
+            typer.echo(path)
+
+
+if __name__ == "__main__":
+    main()

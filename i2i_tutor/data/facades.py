@@ -1,0 +1,201 @@
+"""The façade world: houses drawn by procedure, and the CMP façades of the pix2pix paper, behind one contract.
+
+Label maps have the 12 classes of the CMP façade database in both. The procedural world is endless: training draws
+houses 0 to 2^20 - 1 in photographs 0 to 2^20 - 1, evaluation houses from 2^24 on in photograph 2^20, which no training
+ever sees.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from i2i_tutor.data import download
+from i2i_tutor.data.facade_drawing import colourise, draw, to_labels
+from i2i_tutor.data.folders import Item, Shelf, check_sizes, find_pairs, read_pair, unrelated
+from i2i_tutor.data.images import DataError, resize, resize_labels, stack
+from i2i_tutor.data.streams import Batch, Stream, epoch_indices, to_tensor
+
+Task = Literal["labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"]
+Source = Literal["procedural", "cmp"]
+TASKS: tuple[str, ...] = get_args(Task)
+SOURCES: tuple[str, ...] = get_args(Source)
+
+TRAINING_HOUSES = TRAINING_PHOTOS = 2**20
+FIRST_EVALUATION_HOUSE = 2**24
+EVALUATION_PHOTO = 2**20
+EDGE_THRESHOLD = 200  # of the Sobel gradient: a straight step of 50 grey levels
+
+
+def train(
+    size: int = 64,
+    batch: int = 4,
+    seed: int = 0,
+    task: Task = "labels_to_photo",
+    source: Source = "procedural",
+    load_size: int | None = None,
+    ahead: int = 0,
+    paired: bool = True,
+) -> Stream:
+    """Endless stream of façades, float32 ``(N, 3, size, size)`` in [-1, 1].
+
+    Paired, a batch has ``input`` and ``target``, two views of the same houses. Unpaired it has ``a`` and ``b``: views
+    of the same kinds, of houses drawn independently.
+
+    Args:
+        task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white.
+        source: "procedural", or "cmp": the 400 training pairs, found in ``facades/train`` under ``I2I_DATA`` or
+            downloaded, resized to ``load_size``, cropped and mirrored at random, both sides alike.
+        load_size: for "cmp", by default 286/256 of ``size``, as in the paper. Procedural houses are drawn at ``size``.
+        ahead: batches made in advance in the background.
+
+    Raises:
+        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
+    """
+    _check(size, task, source)
+    load_size = check_sizes(size, batch, load_size)
+    if source == "procedural":
+        return _procedural_stream(size, batch, seed, task, ahead, paired)
+    return _cmp_stream(size, batch, seed, task, load_size, ahead, paired)
+
+
+def evaluation(
+    size: int = 64, count: int = 100, task: Task = "labels_to_photo", source: Source = "procedural"
+) -> Batch:
+    """The first ``count`` houses of the fixed evaluation set; none of them is in the training stream.
+
+    Returns ``input`` and ``target`` like ``train`` and ``labels``, int64 class numbers ``(N, size, size)``. Those of
+    "cmp" (its 106 test pairs) are the classes of the nearest colours, found before resizing by nearest neighbour.
+    """
+    _check(size, task, source)
+    if count < 1:
+        raise ValueError(f"count is {count}; expected at least 1")
+    labels, maps, photos = (
+        _procedural_evaluation(size, count) if source == "procedural" else _cmp_evaluation(size, count)
+    )
+    first, second = _views(task, maps, photos)
+    return {
+        "input": to_tensor(first),
+        "target": to_tensor(second),
+        "labels": torch.from_numpy(labels.astype(np.int64)),
+    }
+
+
+def _check(size: int, task: str, source: str) -> None:
+    if task not in TASKS:
+        raise ValueError(f"task is {task!r}; expected one of {', '.join(TASKS)}")
+    if source not in SOURCES:
+        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
+    if not 16 <= size <= 512:
+        raise ValueError(f"size is {size}; façades come with 16 to 512 pixels")
+
+
+# --- procedural ----------------------------------------------------------------------------------------------------
+
+
+def _procedural_stream(size: int, batch: int, seed: int, task: str, ahead: int, paired: bool) -> Stream:
+    def make(position: int, rng: np.random.Generator) -> Batch:
+        houses = rng.integers(0, TRAINING_HOUSES, batch if paired else 2 * batch)
+        labels, photos = draw(houses, size, photo=int(rng.integers(0, TRAINING_PHOTOS)))
+        first, second = _views(task, colourise(labels), photos)
+        return _batch(first, second) if paired else _unpaired_batch(first[:batch], second[batch:])
+
+    return Stream(make, seed, ahead)
+
+
+def _procedural_evaluation(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    houses = range(FIRST_EVALUATION_HOUSE, FIRST_EVALUATION_HOUSE + count)
+    labels, photos = draw(houses, size, photo=EVALUATION_PHOTO)
+    return labels, colourise(labels), photos
+
+
+# --- CMP -----------------------------------------------------------------------------------------------------------
+
+
+def _cmp_stream(size: int, batch: int, seed: int, task: str, load_size: int, ahead: int, paired: bool) -> Stream:
+    shelf = Shelf(_cmp_items("train"), load_size, read_pair)
+
+    def views(position: int, rng: np.random.Generator, order: int) -> tuple[np.ndarray, np.ndarray]:
+        photos, maps = shelf.batch(epoch_indices(position, batch, len(shelf), order), size, rng)
+        return _views(task, maps, photos)
+
+    def make(position: int, rng: np.random.Generator) -> Batch:
+        first, second = views(position, rng, seed)
+        if paired:
+            return _batch(first, second)
+        return _unpaired_batch(first, views(position, rng, unrelated(seed))[1])
+
+    return Stream(make, seed, ahead)
+
+
+def _cmp_evaluation(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    items = _cmp_items("test")
+    if count > len(items):
+        raise ValueError(f"count is {count}; the CMP test set here has {len(items)} pairs")
+    pairs = [read_pair(item) for item in items[:count]]
+    labels = np.stack([resize_labels(to_labels(np.asarray(drawn)), size) for _, drawn in pairs])
+    maps = stack([resize(drawn, size) for _, drawn in pairs])
+    photos = stack([resize(photo, size) for photo, _ in pairs])
+    return labels, maps, photos
+
+
+def _cmp_items(split: Literal["train", "test"]) -> Sequence[Item]:
+    """Pairs (photo, label map) in pix2pix's layout (one folder) or CycleGAN's (two), wherever they are."""
+    root = _cmp_folder()
+    if (root / split).is_dir():
+        return find_pairs(root / split)
+    if (root / f"{split}A").is_dir():
+        return find_pairs(root / f"{split}A", root / f"{split}B")
+    raise DataError(f"{root} holds neither {split} (photo and labels side by side) nor {split}A and {split}B")
+
+
+def _cmp_folder() -> Path:
+    own = os.environ.get("I2I_DATA")
+    if own and (Path(own) / "facades").is_dir():
+        return Path(own) / "facades"
+    return download.fetch(download.FACADES)
+
+
+# --- the two views of a house that a task wants --------------------------------------------------------------------
+
+
+def _views(task: str, maps: np.ndarray, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Input and target of a task from coloured label maps and photographs, all uint8 ``(N, H, W, 3)``."""
+    match task:
+        case "labels_to_photo":
+            return maps, photos
+        case "photo_to_labels":
+            return photos, maps
+        case "edges_to_photo":
+            return edges(photos), photos
+        case _:
+            return grey(photos), photos
+
+
+def grey(photos: np.ndarray) -> np.ndarray:
+    """Luminance (Rec. 601) of uint8 RGB ``(N, H, W, 3)``, repeated on three channels."""
+    luminance = photos @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat(np.rint(luminance).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def edges(photos: np.ndarray) -> np.ndarray:
+    """Edges of uint8 RGB ``(N, H, W, 3)``: black where the Sobel gradient of the luminance is steep, else white."""
+    level = np.pad(grey(photos)[..., 0].astype(np.int16), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = level[:, :-2] + 2 * level[:, 1:-1] + level[:, 2:]  # smoothed down each column: (N, H, W + 2)
+    columns = level[:, :, :-2] + 2 * level[:, :, 1:-1] + level[:, :, 2:]  # along each row: (N, H + 2, W)
+    across = (rows[:, :, 2:] - rows[:, :, :-2]).astype(np.float32)
+    down = (columns[:, 2:] - columns[:, :-2]).astype(np.float32)
+    lines = across**2 + down**2 >= EDGE_THRESHOLD**2
+    return np.repeat(np.where(lines, 0, 255).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def _batch(first: np.ndarray, second: np.ndarray) -> dict[str, Tensor]:
+    return {"input": to_tensor(first), "target": to_tensor(second)}
+
+
+def _unpaired_batch(first: np.ndarray, second: np.ndarray) -> dict[str, Tensor]:
+    return {"a": to_tensor(first), "b": to_tensor(second)}

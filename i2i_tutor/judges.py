@@ -1,0 +1,161 @@
+"""The small networks that measure: trained once on ground truth with their own seed, cached, their accuracy printed.
+
+A judge is a one-player game, so it is trained by the same ``fit`` as everything else.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pooch
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from i2i_tutor import metrics
+from i2i_tutor.data import facade_drawing, facade_grammar, facade_look, facade_rendering, facades
+from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.files import write_atomically, write_text
+from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.training import fit, linear_tail
+
+SEED = 20_000  # of every judge; no chapter reports runs with it
+
+
+class Segmenter(nn.Module):
+    """A small U-Net that names the class of every pixel: the judge behind the FCN-score.
+
+    Shape: ``(N, 3, H, W)`` in [-1, 1] → logits ``(N, classes, H, W)``; H and W multiples of 8. Fully convolutional.
+    """
+
+    def __init__(self, classes: int, base: int = 16):
+        super().__init__()
+
+        def block(width_in: int, width_out: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()
+            )
+
+        widths = [base, 2 * base, 4 * base, 8 * base]
+        self.num_features = widths[-1]
+        self.down = nn.ModuleList([block(3, base)])  # one layer at full size, where layers are dearest
+        for before, width in pairwise(widths):
+            self.down.append(nn.Sequential(block(before, width), block(width, width)))
+        self.up = nn.ModuleList(block(a + b, b) for b, a in reversed(list(pairwise(widths))))
+        self.head = nn.Conv2d(base, classes, 1)
+
+    def _encode(self, images: Tensor) -> list[Tensor]:
+        levels = []
+        x = images
+        for number, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if number else x)
+            levels.append(x)
+        return levels  # (N, base * 2^k, H / 2^k, W / 2^k)
+
+    def forward(self, images: Tensor) -> Tensor:
+        *skips, x = self._encode(images)
+        for block in self.up:
+            x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skips.pop()], dim=1))
+        return self.head(x)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The deepest level averaged over the image, ``(N, num_features)``: the space of our Fréchet distance."""
+        return self._encode(images)[-1].mean(dim=(2, 3))
+
+
+class Features(nn.Module):
+    """A judge's feature map as a module of its own, as ``metrics.distribution_distances`` wants it."""
+
+    def __init__(self, judge: Segmenter):
+        super().__init__()
+        self.judge, self.num_features = judge, judge.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.judge.features(images)
+
+
+@dataclass(frozen=True)
+class SegmenterRecipe(Recipe):
+    """Numbers of the judge's training."""
+
+    size: int = 64
+    batch: int = 8
+    steps: int = 600
+    learning_rate: float = 2e-3
+    beta1: float = 0.9
+    decay: float = 0.6
+    base: int = 16
+
+
+class Segmentation(Method):
+    """The one-player game that trains a segmenter on (label map, photo) pairs of the façade world."""
+
+    name = "segmentation"
+    recipe_type = SegmenterRecipe
+    recipe: SegmenterRecipe
+    turns = (Turn("cross_entropy", ("segmenter",)),)
+
+    def __init__(self, recipe: SegmenterRecipe):
+        super().__init__(recipe)
+        self.segmenter = Segmenter(len(facade_drawing.CLASSES), recipe.base)
+
+    def optimisers(self) -> dict[str, OptimiserFactory]:
+        return {"segmenter": lambda parameters: AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=1e-2)}
+
+    def cross_entropy(self, scene: Scene) -> Terms:
+        """Cross entropy of every pixel, from the photo (target) to the class that the label map (input) shows."""
+        truth = torch.from_numpy(facade_drawing.to_labels(to_uint8(scene.batch["input"]))).long()
+        logits = self.segmenter(scene.batch["target"])
+        return {"cross_entropy": F.cross_entropy(logits, truth.to(logits.device))}
+
+
+def segmenter(source: str = "procedural", size: int = 64, steps: int | None = None) -> tuple[Segmenter, dict[str, Any]]:
+    """The judge of a façade world at a size, from the cache or trained now, and how it scores on held-out photos.
+
+    Returns the network in evaluation mode and ``{"held_out": {pixel_accuracy, class_accuracy, class_iou}, ...}``.
+    ``steps`` shortens the training (smoke runs); such a judge is cached apart and judges nothing that counts.
+    """
+    recipe = SegmenterRecipe(size=size) if steps is None else replace(SegmenterRecipe(size=size), steps=steps)
+    name = f"segmenter-{source}-{size}-{_fingerprint(recipe)}"
+    weights, about = _cache() / f"{name}.safetensors", _cache() / f"{name}.json"
+    game = Segmentation(recipe)
+    if weights.is_file() and about.is_file():
+        game.segmenter.load_state_dict(load_file(weights))
+        report = json.loads(about.read_text())
+    else:
+        report = _train(game, source)
+        state = {key: value.contiguous() for key, value in game.segmenter.state_dict().items()}
+        write_atomically(weights, lambda file: file.write(save(state)))
+        write_text(about, json.dumps(report, indent=1))
+    return game.segmenter.eval().requires_grad_(False), report
+
+
+def _train(game: Segmentation, source: str) -> dict[str, Any]:
+    recipe = game.recipe
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        game.__init__(recipe)  # type: ignore[misc]  # weights from the judge's own seed
+        stream = facades.train(recipe.size, recipe.batch, SEED, source=source)  # type: ignore[arg-type]
+        fit(game, stream, recipe.steps, rates=linear_tail(recipe.steps, recipe.decay), title="judge")
+    game.segmenter.eval()
+    held_out = facades.evaluation(recipe.size, 100, source=source)  # type: ignore[arg-type]
+    scores = metrics.fcn_score(held_out["target"], held_out["labels"], game.segmenter)
+    return {"source": source, "recipe": asdict(recipe), "held_out": scores}
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("I2I_CACHE") or pooch.os_cache("i2i_tutor")) / "judges"
+
+
+def _fingerprint(recipe: Recipe) -> str:
+    """Changes whenever the recipe, the judge's code or the world's drawing changes, so that no stale judge is used."""
+    modules = (facade_drawing, facade_grammar, facade_look, facade_rendering, facades)
+    text = "".join(inspect.getsource(module) for module in modules) + inspect.getsource(Segmenter) + str(recipe)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

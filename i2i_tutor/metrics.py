@@ -1,0 +1,144 @@
+"""What is measured. Every function takes the images, and the networks that it needs, as arguments."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+CHUNK = 64  # images per forward pass of a judge
+
+
+def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
+    """Counts ``(classes, classes)``, rows the truth, columns the prediction.
+
+    ``truth`` and ``prediction`` are integer maps of equal shape; truth outside ``0..classes - 1`` is void, not counted.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {tuple(truth.shape)} but the prediction {tuple(prediction.shape)}")
+    counted = (truth >= 0) & (truth < classes)
+    pairs = truth[counted].long() * classes + prediction[counted].long()
+    return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def segmentation_scores(confusion: Tensor) -> dict[str, float]:
+    """Pixel accuracy, mean class accuracy and mean class IoU of one confusion matrix (the FCN-score's three numbers).
+
+    Classes that never occur in the truth are left out of both means; the paper's classes all occur.
+    """
+    h = confusion.double()
+    hit, truth, predicted = h.diagonal(), h.sum(dim=1), h.sum(dim=0)
+    present = truth > 0
+    if not present.any():
+        raise ValueError("the confusion matrix is empty: there is no pixel with a known label")
+    return {
+        "pixel_accuracy": float(hit.sum() / h.sum()),
+        "class_accuracy": float((hit / truth)[present].mean()),
+        "class_iou": float((hit / (truth + predicted - hit))[present].mean()),
+    }
+
+
+@torch.no_grad()
+def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str, float]:
+    """How well a segmenter trained on real photos reads the images as the label maps they were made from.
+
+    images ``(N, 3, H, W)`` in [-1, 1], labels ``(N, H, W)`` ids; the segmenter returns logits ``(N, classes, H, W)``.
+    Source: pix2pix, section 4.1 ("FCN-score"), one confusion matrix over the whole set.
+    """
+    check_images(images)
+    confusion: Tensor | None = None
+    for image, truth in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
+        logits = segmenter(image)
+        part = confusion_matrix(truth, logits.argmax(dim=1), logits.shape[1])
+        confusion = part if confusion is None else confusion + part
+    assert confusion is not None
+    return segmentation_scores(confusion)
+
+
+def label_score(images: Tensor, labels: Tensor, colours: Tensor) -> dict[str, float]:
+    """The same three numbers for photo → labels: every pixel is read as the class of the nearest colour.
+
+    images ``(N, 3, H, W)`` in [-1, 1]; colours ``(classes, 3)`` in 0..255. No network judges (pix2pix, Table 6).
+    """
+    check_images(images)
+    pixels = (images.permute(0, 2, 3, 1) + 1) * 127.5  # (N, H, W, 3)
+    prediction = torch.cdist(pixels.flatten(0, 2), colours.to(pixels)).argmin(dim=1).reshape(labels.shape)
+    return segmentation_scores(confusion_matrix(labels, prediction, len(colours)))
+
+
+def distribution_distances(real: Tensor, fake: Tensor, features: nn.Module, seed: int = 0) -> dict[str, float]:
+    """Fréchet distance and kernel distance (KID, mean over subsets) between two sets in a judge's features.
+
+    real and fake are ``(N, 3, H, W)`` in [-1, 1]; ``features`` maps them to ``(N, num_features)`` and has that
+    attribute. In features of our own this is **not** FID and is not called so: "Fréchet distance (world features)".
+    At least 8 images each; below a few thousand the Fréchet distance is biased upwards, so compare only sets of equal
+    size. With the Inception network of ``judges.inception`` it is FID and KID. Source: Heusel et al. 2017,
+    Bińkowski et al. 2018, through torchmetrics.
+    """
+    check_images(real)
+    check_images(fake)
+    if min(len(real), len(fake)) < 8:
+        raise ValueError(f"a distance of distributions needs at least 8 images each; got {len(real)} and {len(fake)}")
+    frechet = FrechetInceptionDistance(feature=features)
+    kernel = KernelInceptionDistance(feature=features, subsets=50, subset_size=min(50, len(real), len(fake)))
+    with torch.no_grad():
+        for images, is_real in ((real, True), (fake, False)):
+            for part in images.split(CHUNK):
+                frechet.update(part, real=is_real)
+                kernel.update(part, real=is_real)
+    with torch.random.fork_rng(devices=[]):  # KID draws its subsets from the global generator
+        torch.manual_seed(seed)
+        return {"frechet": float(frechet.compute()), "kernel": float(kernel.compute()[0])}
+
+
+def spectrum(images: Tensor) -> Tensor:
+    """Radially averaged power spectrum, ``(size // 2,)``, of square images ``(N, C, S, S)``.
+
+    Entry r is the mean power at a radius of r cycles per image (entry 0 the mean brightness).
+    """
+    check_images(images)
+    size = images.shape[-1]
+    if images.shape[-2] != size:
+        raise ValueError(f"the spectrum is averaged over rings and needs square images; got {tuple(images.shape)}")
+    power = torch.fft.fft2(images.float(), norm="ortho").abs().square().mean(dim=(0, 1))  # (S, S)
+    frequency = torch.fft.fftfreq(size, d=1 / size, device=images.device)
+    radius = (frequency[:, None].square() + frequency[None, :].square()).sqrt().round().long()
+    inside = radius < size // 2
+    sums = torch.bincount(radius[inside], weights=power[inside].double(), minlength=size // 2)
+    return sums / torch.bincount(radius[inside], minlength=size // 2)
+
+
+def sharpness(images: Tensor, reference: Tensor) -> float:
+    """High-frequency power relative to reference images: 1 is as sharp as they are, 0 is flat.
+
+    The upper half of the frequencies of ``spectrum``, summed over rings with their size.
+    """
+    size = images.shape[-1]
+    ring = torch.arange(size // 2, dtype=torch.double, device=images.device)
+    high = ring >= size // 4
+    return float((spectrum(images) * ring)[high].sum() / (spectrum(reference) * ring)[high].sum())
+
+
+def diversity(images: Tensor) -> float:
+    """Mean absolute difference per value between all pairs of images ``(N, C, H, W)``: 0 when all are the same."""
+    check_images(images)
+    if len(images) < 2:
+        raise ValueError("diversity compares images with each other and needs at least 2")
+    return float(F.pdist(images.float().flatten(1), p=1).mean() / images[0].numel())
+
+
+def mean_absolute_error(images: Tensor, targets: Tensor) -> float:
+    """Mean absolute difference per value, in the units of [-1, 1] images."""
+    if images.shape != targets.shape:
+        raise ValueError(f"the images are {tuple(images.shape)} but the targets {tuple(targets.shape)}")
+    check_images(images)
+    return float((images - targets).abs().mean())
+
+
+def check_images(images: Tensor) -> None:
+    """Raise unless ``images`` is a non-empty, finite float tensor ``(N, C, H, W)`` in [-1, 1]."""
+    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
+        raise ValueError(f"expected float images (N, C, H, W) with N > 0; got {images.dtype} {tuple(images.shape)}")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -1.001 and high <= 1.001):  # also false for NaN
+        raise ValueError(f"images hold values from {low:.3g} to {high:.3g}; expected [-1, 1]")

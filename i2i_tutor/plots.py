@@ -1,0 +1,238 @@
+"""Figures of the chapters: on a transparent ground, readable in light and dark, never by colour alone."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.training import History
+
+INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
+# Okabe and Ito's palette, told apart by colour-blind readers; always together with a marker or a line style
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)))
+STYLE: Any = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "font.size": 10,
+    "figure.dpi": 100,
+}
+
+
+def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 1.5) -> Figure:
+    """A table of pictures: one column per entry, one row per image.
+
+    columns: title → images ``(N, C, H, W)`` in [-1, 1], N equal for all. ``rows`` labels the rows. ``scale`` is the
+    width of one picture in inches.
+    """
+    count = min(len(images) for images in columns.values())
+    with plt.rc_context(STYLE):
+        size = (scale * len(columns) + (0.5 if rows else 0), scale * count + 0.35)
+        figure, axes = plt.subplots(count, len(columns), figsize=size, squeeze=False, layout="constrained")
+        for (title, images), column in zip(columns.items(), axes.T, strict=True):
+            column[0].set_title(title, fontsize=10)
+            for axis, picture in zip(column, to_uint8(_rgb(images[:count])), strict=True):
+                axis.imshow(picture, interpolation="nearest")
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+        for label, axis in zip(rows or (), axes[:, 0], strict=False):
+            axis.set_ylabel(label)
+    return _closed(figure)
+
+
+def curves(history: History, undecided: Mapping[str, float] | None = None, window: int = 25) -> Figure:
+    """The loss terms over the steps, each in its own panel because their units differ.
+
+    Thin: every step; bold: mean over ``window`` steps. ``undecided`` draws, per term, the value at which the player
+    cannot tell (ln 2 for a GAN term).
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(history.terms), figsize=(3.2 * len(history.terms), 2.4), squeeze=False, layout="constrained"
+        )
+        for axis, colour, (name, values) in zip(axes[0], COLOURS, history.terms.items(), strict=False):
+            steps = np.asarray(history.at[name]) + 1
+            axis.plot(steps, values, color=colour, alpha=0.25, linewidth=0.6)
+            width = min(window, len(values))
+            smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+            axis.plot(steps[width - 1 :], smooth, color=colour, linewidth=1.8)
+            if undecided and name in undecided:
+                axis.axhline(undecided[name], color=INK, linestyle="--", linewidth=1)
+                axis.annotate("undecided", (steps[-1], undecided[name]), ha="right", va="bottom", fontsize=8, color=INK)
+            axis.set(title=name, xlabel="step", ylabel="weighted loss")
+            top = np.percentile(values, 99) * 1.15
+            axis.set_ylim(0, max(top, 1.2 * (undecided or {}).get(name, 0)))
+    return _closed(figure)
+
+
+def dots(values: Mapping[str, Sequence[float]], label: str, marks: Mapping[str, float] | None = None) -> Figure:
+    """One row per arm, one dot per seed: all values, no bar that hides them. ``marks`` draws reference lines."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6, 0.8 + 0.32 * len(values)), layout="constrained")
+        for row, (arm, numbers) in enumerate(values.items()):
+            axis.plot(numbers, [row] * len(numbers), MARKERS[0], color=COLOURS[0], alpha=0.75)
+            if numbers:
+                axis.plot(np.mean(numbers), row, "|", color=COLOURS[1], markersize=16, markeredgewidth=2)
+        for number, (name, value) in enumerate((marks or {}).items()):
+            axis.axvline(value, color=INK, linestyle=LINES[number + 1], linewidth=1)
+            axis.annotate(name, (value, len(values) - 0.4), ha="center", va="top", fontsize=8, color=INK)
+        axis.set_yticks(range(len(values)), list(values))
+        axis.set_ylim(len(values) - 0.3, -0.6)
+        axis.set_xlabel(f"{label} (dots: seeds, bar: their mean)")
+        axis.grid(axis="x", alpha=0.25)
+    return _closed(figure)
+
+
+def scatter(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> Figure:
+    """Two measures against each other, one marker and colour per arm; all seeds are drawn."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
+        for number, (arm, (xs, ys)) in enumerate(points.items()):
+            marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+            axis.plot(xs, ys, marker, color=colour, alpha=0.8, label=arm)
+        axis.set(xlabel=x, ylabel=y)
+        axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        axis.grid(alpha=0.25)
+    return _closed(figure)
+
+
+def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: str = "") -> Figure:
+    """Curves with a line style each. ``log`` names the logarithmic axes: "", "x", "y" or "xy"."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(5.4, 3), layout="constrained")
+        for number, (name, (xs, ys)) in enumerate(series.items()):
+            axis.plot(xs, ys, color=COLOURS[number % 6], linestyle=LINES[number % 6], label=name)
+        if "x" in log:
+            axis.set_xscale("log")
+        if "y" in log:
+            axis.set_yscale("log")
+        axis.set(xlabel=x, ylabel=y)
+        axis.legend(fontsize=8)
+    return _closed(figure)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
+    """A table for the page; floats with three decimals, True and False as words."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "–"
+        if isinstance(value, bool | np.bool_):
+            return "yes" if value else "no"
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return Markdown("\n".join(lines))
+
+
+def log_spaced(steps: int) -> list[int]:
+    """0, 1, 2, 5, 10, 20, 50, ... and ``steps``: where most of a training's visible change happens."""
+    marks = {0, steps}
+    decade = 1
+    while decade <= steps:
+        marks |= {decade * factor for factor in (1, 2, 5) if decade * factor < steps}
+        decade *= 10
+    return sorted(marks)
+
+
+class Film:
+    """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
+
+    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side.
+    """
+
+    def __init__(self, images: Tensor, steps: int):
+        self.images = images
+        self.at = log_spaced(steps)
+        self.frames: list[np.ndarray] = []
+        self.labels: list[str] = []
+
+    def __call__(self, step: int, method) -> None:
+        if step in self.at:
+            pictures = to_uint8(_rgb(method.translate(self.images.to(next(method.parameters()).device))))
+            self.frames.append(np.concatenate(list(pictures), axis=1))
+            self.labels.append(f"step {step}")
+
+
+def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
+    """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
+
+    frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
+    what the reader sees change. Without script, and in print, all frames stand below each other.
+    """
+    if len(frames) != len(labels) or not frames:
+        raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
+    items = []
+    for frame, label in zip(frames, labels, strict=True):
+        picture = Image.fromarray(frame)
+        picture = picture.resize((picture.width * enlarge, picture.height * enlarge), Image.Resampling.NEAREST)
+        text = html.escape(f"{alt}: {label}", quote=True)
+        items.append(
+            f'<figure><img alt="{text}" src="{_data_uri(picture)}" style="width:100%;image-rendering:pixelated">'
+            f"<figcaption>{html.escape(label)}</figcaption></figure>"
+        )
+    slider = (
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" hidden '
+        f'aria-label="{html.escape(alt, quote=True)}" style="width:100%;height:44px">'
+    )
+    width = frames[0].shape[1] * enlarge
+    return HTML(f'<div class="i2i-scrub" style="max-width:{width}px">{slider}{"".join(items)}</div>{_SCRUB}')
+
+
+# Runs once per figure. Shows one frame at a time; a print style brings all of them back.
+_SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-scrub input{display:none}}
+.i2i-scrub figure{margin:0 0 .5em}</style>
+<script>document.querySelectorAll('.i2i-scrub').forEach(function (box) {
+  if (box.dataset.ready) return;
+  box.dataset.ready = 'yes';
+  var slider = box.querySelector('input'), frames = box.querySelectorAll('figure');
+  function show() {
+    frames.forEach(function (frame, k) { frame.style.display = k == slider.value ? '' : 'none'; });
+    slider.setAttribute('aria-valuetext', frames[slider.value].textContent);
+  }
+  slider.hidden = false;
+  slider.addEventListener('input', show);
+  show();
+});</script>"""
+
+
+def save_grid(images: Tensor, path: Path) -> None:
+    """Write images ``(N, C, H, W)`` in [-1, 1] side by side as one PNG."""
+    Image.fromarray(np.concatenate(list(to_uint8(_rgb(images))), axis=1)).save(path)
+
+
+def _rgb(images: Tensor) -> Tensor:
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _closed(figure: Figure) -> Figure:
+    plt.close(figure)  # else the notebook shows it twice
+    return figure

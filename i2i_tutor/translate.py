@@ -1,0 +1,139 @@
+"""A trained method applied to your own pictures."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from i2i_tutor import checkpoints, methods
+from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack, write_png
+from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.methods.base import Method
+
+Translate = Callable[[Tensor], Tensor]
+
+
+class TranslationError(RuntimeError):
+    """Some pictures could not be translated: ``failures`` says why, ``written`` lists the results that are there."""
+
+    def __init__(self, failures: list[str], written: list[Path]):
+        total = len(failures) + len(written)
+        super().__init__(f"{len(failures)} of {total} pictures could not be translated: {'; '.join(failures)}")
+        self.failures, self.written = failures, written
+
+
+def load_method(folder: Path | str, device: torch.device | str = "cpu") -> Method:
+    """Build the method of a checkpoint folder with its trained networks, in evaluation mode.
+
+    Loads tensors only, never pickled objects. Raises CheckpointError where the folder holds no whole checkpoint or one
+    that does not fit this version.
+    """
+    try:
+        about, state = checkpoints.load(Path(folder), device)
+    except pickle.UnpicklingError as error:
+        raise checkpoints.CheckpointError(f"{folder} holds more than tensors and plain values; refused") from error
+    try:
+        method = methods.build(about)
+        method.load_state_dict(state["method"])
+    except ValueError as error:
+        raise checkpoints.CheckpointError(f"{folder} does not fit this version: {error}") from error
+    except (KeyError, RuntimeError) as error:  # torch lists every tensor that does not fit, on many lines
+        raise checkpoints.CheckpointError(f"{folder} does not fit: its networks are not those of its recipe") from error
+    return method.to(device).eval()
+
+
+def translate_files(
+    checkpoint: Path | str,
+    source: Path | str,
+    out: Path | str,
+    size: int | None = None,
+    keep_size: bool = False,
+    device: torch.device | str = "cpu",
+) -> list[Path]:
+    """Translate a picture or all pictures of a folder; return the PNG files written, in natural order.
+
+    Each picture is resized to a square, translated, and written under its own name with the suffix ``.png``. Whatever
+    noise a method draws, it draws anew from seed 0 for each picture, so a result does not depend on the others.
+
+    Args:
+        checkpoint: folder that ``fit`` wrote.
+        source: a picture, or a folder of pictures (its subfolders are left out).
+        out: a folder, made where missing; for a single picture also a file name that ends in ``.png``.
+        size: side of the square in pixels, by default that of the training.
+        keep_size: translate at the picture's own size instead, padded at the right and below for the network.
+
+    Raises:
+        CheckpointError: see ``load_method``.
+        DataError: ``source`` is missing or has no pictures, or two results or an input and a result share a file.
+        ValueError: ``size`` does not suit the network, or both ``size`` and ``keep_size`` are given.
+        TranslationError: at the end, where some pictures are damaged; all others have been written by then.
+    """
+    if keep_size and size is not None:
+        raise ValueError(f"size is {size} and keep_size is set; give one of them")
+    jobs = _plan(Path(source), Path(out))
+    device = torch.device(device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        method = load_method(checkpoint, device)
+        translate = getattr(method, "translate", None)
+        if translate is None:
+            raise ValueError(f"a {method.name} does not translate pictures")
+        side = method.recipe.size if size is None else size
+        if side < 1:
+            raise ValueError(f"size is {side}; expected at least 1")
+        return _translate_all(jobs, translate, side, keep_size, device)
+
+
+def _translate_all(
+    jobs: list[tuple[Path, Path]], translate: Translate, side: int, keep_size: bool, device: torch.device
+) -> list[Path]:
+    written: list[Path] = []
+    failures: list[str] = []
+    for path, target in tqdm(jobs, desc="translate", unit="picture", disable=bool(os.environ.get("I2I_QUIET"))):
+        try:
+            image = read_rgb(path)
+        except DataError as error:
+            failures.append(str(error))
+            continue
+        pixels = np.array(image)[None] if keep_size else stack([resize(image, side)])
+        write_png(target, _run(translate, pixels, side, device))
+        written.append(target)
+    if failures:
+        raise TranslationError(failures, written)
+    return written
+
+
+def _run(translate: Translate, pixels: np.ndarray, multiple: int, device: torch.device) -> np.ndarray:
+    """Translate uint8 ``(1, H, W, 3)`` of any size to ``(H, W, 3)``, in between mirrored outwards to full multiples."""
+    height, width = pixels.shape[1:3]
+    padded = np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)), mode="symmetric")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        result = translate(to_tensor(padded).to(device))
+    return to_uint8(result)[0, :height, :width]
+
+
+def _plan(source: Path, out: Path) -> list[tuple[Path, Path]]:
+    """Pairs (picture, result). Refuses what would overwrite a picture or one result with another."""
+    if not source.exists():
+        raise DataError(f"{source} does not exist")
+    pictures = list_images(source) if source.is_dir() else [source]
+    single = source.is_file() and out.suffix.lower() in SUFFIXES and not out.is_dir()
+    if single and out.suffix.lower() != ".png":
+        raise DataError(f"{out}: results are written as PNG; expected a name that ends in .png, or a folder")
+    if not single and out.is_file():
+        raise DataError(f"{out} is a file; expected a folder for the results")
+    inputs = {path.resolve() for path in pictures}
+    claimed: dict[Path, Path] = {}
+    for path in pictures:
+        target = out if single else out / f"{path.stem}.png"
+        if target.resolve() in inputs:
+            raise DataError(f"the result of {path} would overwrite the picture {target}; choose another place")
+        if target in claimed:
+            raise DataError(f"{claimed[target]} and {path} would both become {target}; rename one of them")
+        claimed[target] = path
+    return [(path, target) for target, path in claimed.items()]

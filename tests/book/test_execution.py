@@ -1,0 +1,85 @@
+"""Every chapter at `smoke`: through nbval with compared outputs, and through papermill with parameters."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import expected
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+SMOKE = os.environ | {"I2I_PROFILE": "smoke", "CUDA_VISIBLE_DEVICES": ""}
+COMPARED_AT_LEAST = 5
+# What may differ from run to run without being wrong
+SANITISE = r"""[seconds]
+regex: \d+(\.\d+)? ?(s|min|it/s|MiB)\b
+replace: TIME
+[paths]
+regex: (/[\w.-]+)+
+replace: PATH
+"""
+pytestmark = pytest.mark.slow
+
+
+def python(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=SMOKE, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request) -> Path:
+    return request.param
+
+
+def nbval(notebook: nbformat.NotebookNode, outputs: dict[str, list], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a notebook in ``folder`` and compare its tagged cells with ``outputs``."""
+    expected.merge(notebook, outputs)
+    nbformat.write(notebook, folder / "notebook.ipynb")
+    (folder / "sanitise.cfg").write_text(SANITISE)
+    options = ("-p", "no:cacheprovider", "--nbval-lax", "--nbval-sanitize-with", "sanitise.cfg")
+    return python("-m", "pytest", *options, "notebook.ipynb", cwd=folder)
+
+
+def test_outputs_are_those_that_were_looked_at(chapter, tmp_path):
+    notebook = nbformat.read(chapter, as_version=4)
+    assert len(expected.compared(notebook)) >= COMPARED_AT_LEAST
+    outputs = json.loads((expected.FOLDER / f"{chapter.stem}.json").read_text())
+    run = nbval(notebook, outputs, tmp_path)
+    assert run.returncode == 0, run.stdout[-6000:]
+
+
+def test_another_output_is_noticed(tmp_path):
+    cell = new_code_cell("print(1 + 1)", metadata={"tags": [expected.TAG]}, id="sum")
+    outputs = {"sum": [{"output_type": "stream", "name": "stdout", "text": "3\n"}]}
+    run = nbval(new_notebook(cells=[cell]), outputs, tmp_path)
+    assert run.returncode == 1
+    assert "1 failed" in run.stdout
+
+
+def test_papermill_runs_it_with_parameters(chapter, tmp_path):
+    out = tmp_path / "run"
+    run = python(
+        *("-m", "papermill", chapter, tmp_path / "done.ipynb", "-p", "profile", "smoke", "-p", "seed", "3"),
+        *("-p", "out", out, "--no-progress-bar"),
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr[-6000:]
+    results = json.loads((out / "results.json").read_text())
+    assert (results["chapter"], results["profile"], results["seed"]) == (chapter.stem, "smoke", 3)
+    assert results["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [("lambda_pxiel=1", "lambda_pxiel"), ("seed=-1", "seed"), ("steps=many", "steps")]
+)
+def test_a_parameter_that_cannot_be_is_refused_before_anything_starts(chapter, tmp_path, setting, said):
+    out = tmp_path / "run"
+    run = python("-m", "i2i_tutor.cli", "run", chapter, "--set", setting, "--out", out, cwd=tmp_path)
+    assert run.returncode != 0
+    assert said in run.stdout + run.stderr
+    assert not out.exists()

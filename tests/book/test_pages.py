@@ -1,0 +1,160 @@
+"""The pages in a browser: phone and desktop, light and dark, with and without script; nothing from other hosts."""
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+HEAVIEST_PAGE = 2_000_000  # bytes, everything counted
+PHONE, DESKTOP = {"width": 360, "height": 800}, {"width": 1280, "height": 900}
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves the site on the loopback interface and counts the bytes that it hands out."""
+
+    sent = 0
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    server: Server
+
+    def copyfile(self, source, outputfile):
+        content = source.read()
+        self.server.sent += len(content)
+        outputfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server(site) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), functools.partial(Handler, directory=site.html)) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(server) -> str:
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield running
+        running.close()
+
+
+class Visit:
+    """One page in a fresh browser context; remembers what went wrong and what other hosts were asked for."""
+
+    def __init__(self, browser, address: str, path: str, **options):
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        self.context = browser.new_context(**options)
+        self.context.route(lambda url: not url.startswith((address, "data:", "blob:")), self._refuse)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"{address}/{path}", wait_until="networkidle")
+
+    def _refuse(self, route):
+        self.foreign.append(route.request.url)
+        route.abort()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.context.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_pages_load_cleanly_and_do_not_scroll_sideways(site, server, address, browser, size):
+    wrong = []
+    for page in site.pages():
+        before = server.sent
+        with Visit(browser, address, f"{page}.html", viewport=size) as visit:
+            width = visit.page.evaluate("document.documentElement.scrollWidth")
+            wrong += [f"{page}: {problem}" for problem in visit.errors]
+            wrong += [f"{page} asks for {url}" for url in visit.foreign]
+        if width > size["width"]:
+            wrong.append(f"{page} is {width} px wide on a screen of {size['width']}")
+        if (weight := server.sent - before) > HEAVIEST_PAGE:
+            wrong.append(f"{page} transfers {weight} bytes")
+    assert wrong == []
+
+
+def test_dark_and_light_follow_the_reader(address, browser):
+    shades = {}
+    for scheme in ("dark", "light"):
+        with Visit(browser, address, "book/index.html", color_scheme=scheme) as visit:
+            colour = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades[scheme] = sum(int(part) for part in colour.strip("rgba()").split(",")[:3])
+    assert shades["dark"] < 150 < 600 < shades["light"]
+
+
+def test_formulas_are_typeset(address, browser):
+    with Visit(browser, address, "book/backgrounds.html") as visit:
+        assert visit.page.locator(".katex-display").count() >= 1
+        assert visit.page.locator(".katex-error").count() == 0
+
+
+def test_the_search_finds_korean_terms(address, browser):
+    with Visit(browser, address, f"search.html?q={quote('순환 일관성')}") as visit:
+        result = visit.page.locator("#search-results li a", has_text="Glossary").first
+        result.wait_for(timeout=10_000)
+        assert "glossary" in result.get_attribute("href")
+
+
+def test_touch_targets_are_wide_enough_for_a_finger(address, browser):
+    with Visit(browser, address, "book/index.html", viewport=PHONE, has_touch=True) as visit:
+        visit.page.locator(".primary-toggle").first.click()
+        boxes = [link.bounding_box() for link in visit.page.locator(".bd-sidebar-primary nav a:visible").all()]
+    heights = [box["height"] for box in boxes if box]
+    assert heights
+    assert min(heights) >= 44
+
+
+def sliders(site) -> list[str]:
+    """The pages with a scrubbing slider."""
+    return [page for page in site.pages() if 'class="i2i-scrub"' in site.text(page)]
+
+
+def test_a_slider_shows_one_frame_at_a_time_and_is_announced(site, address, browser):
+    if not sliders(site):
+        pytest.skip("no page has a slider yet")
+    for page in sliders(site):
+        with Visit(browser, address, f"{page}.html", viewport=PHONE) as visit:
+            box = visit.page.locator(".i2i-scrub").first
+            slider, frames = box.locator("input[type=range]"), box.locator("figure:visible")
+            assert slider.get_attribute("aria-label")
+            assert frames.count() == 1
+            last = frames.inner_text()
+            slider.fill("0")
+            assert frames.count() == 1
+            assert frames.inner_text() != last
+            assert slider.get_attribute("aria-valuetext") == frames.inner_text()
+            assert slider.bounding_box()["height"] >= 44
+
+
+def test_without_script_every_frame_is_there(site, address, browser):
+    if not sliders(site):
+        pytest.skip("no page has a slider yet")
+    for page in sliders(site):
+        with Visit(browser, address, f"{page}.html", java_script_enabled=False) as visit:
+            frames = visit.page.locator(".i2i-scrub").first.locator("figure")
+            assert frames.count() > 1
+            assert all(frame.is_visible() for frame in frames.all())

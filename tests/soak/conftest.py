@@ -1,0 +1,6 @@
+"""Lets the long tests import the toys of the short ones."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))

@@ -1,0 +1,77 @@
+"""The checks accept right answers however they are written, and name the usual wrong ones."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from i2i_tutor import checks
+
+
+def bce(logits, value):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, value))
+
+
+def right_d(real, fake):
+    return 0.5 * (bce(real, 1.0) + bce(fake, 0.0))
+
+
+def right_g(logits, fake, target, weight):
+    return bce(logits, 1.0) + weight * (fake - target).abs().mean()
+
+
+def test_right_answers_pass(capsys):
+    checks.check_discriminator_loss(right_d)
+    checks.check_generator_loss(right_g)
+    checks.check_receptive_field(checks._fold)
+    assert capsys.readouterr().out.count("right:") == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda r, f: 2 * right_d(r, f), "did not halve"),
+        (lambda r, f: right_d(f, r), "exchanged"),
+        (lambda r, f: right_d(r, f) * r.numel(), "you summed"),
+        (lambda r, f: right_d(torch.sigmoid(r), torch.sigmoid(f)), "sigmoid is applied twice"),
+        (lambda r, f: -right_d(r, f), "sign is wrong"),
+        (lambda r, f: 0.5 * bce(f, 0.0), "real patches is missing"),
+        (lambda r, f: 0.5 * bce(r, 1.0), "made patches is missing"),
+        (lambda r, f: right_d(r, f.detach()) + 0 * r.sum(), "gradient of argument 2"),
+        (lambda r, f: right_d(r, f).detach(), "no gradient"),
+        (lambda r, f: float(right_d(r, f)), "float; expected a tensor"),
+        (lambda r, f: F.softplus(-r), "take the mean"),
+        (lambda r, f: right_d(r, f) / 0, "logarithm of zero"),
+        (lambda r, f: right_d(r, f) + 1, "expected"),
+    ],
+)
+def test_wrong_discriminator_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_discriminator_loss(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda s, f, y, w: bce(s, 1.0) + w * (f - y).abs().sum(), "384x too large"),
+        (lambda s, f, y, w: bce(s, 1.0) + w * (f - y).abs().flatten(1).sum(1).mean(), "each image"),
+        (lambda s, f, y, w: bce(s, 1.0) + w * F.mse_loss(f, y), "that is L2"),
+        (lambda s, f, y, w: -bce(s, 0.0) + w * F.l1_loss(f, y), "saturates"),
+        (lambda s, f, y, w: bce(s, 0.0) + w * F.l1_loss(f, y), "sign of the discriminator"),
+        (lambda s, f, y, w: w * F.l1_loss(f, y), "GAN term is missing"),
+        (lambda s, f, y, w: bce(s, 1.0), "pixel term is missing"),
+        (lambda s, f, y, w: w * bce(s, 1.0) + F.l1_loss(f, y), "wrong term"),
+        (lambda s, f, y, w: bce(s, 1.0) + F.l1_loss(f, y), "weight is missing"),
+    ],
+)
+def test_wrong_generator_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_generator_loss(answer)
+
+
+def test_wrong_receptive_fields_are_named():
+    with pytest.raises(AssertionError, match="multiplied kernels"):
+        checks.check_receptive_field(checks._forward_product)
+    with pytest.raises(AssertionError, match="start at the last layer"):
+        checks.check_receptive_field(lambda layers: checks._fold(list(reversed(layers))))
+    with pytest.raises(AssertionError, match="the gradient says 16"):
+        checks.check_receptive_field(lambda layers: 3)

@@ -1,0 +1,253 @@
+"""The command line: what it prints, its exit codes, and that no mistake of a user ends in a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toys import write_toy
+from typer.testing import CliRunner
+
+from i2i_tutor import report
+from i2i_tutor.cli import main
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def chapters(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chapters")
+    write_toy(folder)
+    return folder
+
+
+# --- before anything starts ----------------------------------------------------------------------------------------
+
+
+def test_the_command_does_not_import_torch():
+    code = "import sys, i2i_tutor.cli; sys.exit(bool({'torch', 'dask', 'papermill', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_wrong_parameter_is_refused_without_importing_torch(chapters, tmp_path):
+    code = (
+        "import sys\nfrom i2i_tutor.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n"
+        "    sys.exit(end.code if 'torch' not in sys.modules and 'dask' not in sys.modules else 99)"
+    )
+    arguments = ["batch", "toy", "--set", "wieght=3", "--chapters-dir", str(chapters), "--out", str(tmp_path / "runs")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "01_toy: the notebook has no parameter wieght; did you mean weight?\n"
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["batch"], "name at least one chapter, or give --grid"),
+        (["batch", "pix"], "the chapter 'pix' is not known;"),
+        (["batch", "toy", "--seeds", "x"], "seeds must read like 0-2 or 0,3,7, not 'x'"),
+        (["batch", "toy", "--set", "weight"], "--set must read name=value"),
+        (["batch", "toy", "--set", "weight=1", "--set", "weight=2"], "--set weight is given twice"),
+        (["batch", "toy", "--set", "weight=-1"], "01_toy: weight must be a number from 0 to 1000000 (or none), not -1"),
+        (["batch", "toy", "--profile", "quick"], "01_toy: profile must be 'smoke', 'fast' or 'paper' (or none)"),
+        (["batch", "toy", "--grid", "none.yml"], "--grid says all about its arms"),
+        (["batch", "--grid", "none.yml"], "none.yml cannot be read (No such file or directory)"),
+        (["run", "nothing.ipynb"], "there is no notebook nothing.ipynb"),
+        (["run", "toy", "--set", "weight=1,2"], "weight has several values"),
+        (["run", "toy", "--steps", "0"], "01_toy: steps must be a whole number from 1 to 10000000"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(arguments, sentence, chapters):
+    done = call(*arguments, "--chapters-dir", chapters)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(sentence)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_option_that_does_not_exist_is_exit_code_2():
+    assert call("batch", "--what").exit_code == 2
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(chapters, tmp_path):
+    earlier = tmp_path / "earlier.json"
+    rows = [{"chapter": "01_toy", "profile": "smoke", "parameters": {}, "seconds": 300.0}]
+    earlier.write_text(json.dumps({"rows": rows}))
+    out = tmp_path / "runs"
+    options = ["--profile", "smoke", "--seeds", "0-1", "--set", "weight=1,2", "--workers", "2", "--out", out]
+    done = call("batch", "toy", *options, "--chapters-dir", chapters, "--dry-run", "--history", earlier)
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "01_toy/smoke_weight=1/seed-0: new, about 5 min"
+    assert lines[-1] == "4 runs, 0 finished already, 4 to do, 2 at a time with 1 thread each; about 10 min"
+    assert not out.exists()
+
+
+# --- one chapter, for real -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def one_run(chapters, tmp_path_factory):
+    out = tmp_path_factory.mktemp("one") / "toy"
+    return out, call("run", "toy", "--seed", "3", "--set", "weight=2", "--out", out, "--chapters-dir", chapters)
+
+
+def test_run_says_where_everything_is(one_run):
+    out, done = one_run
+    assert done.exit_code == 0, done.stderr
+    for name in ("notebook.ipynb", "figures", "results.json"):
+        assert str(out / name) in done.stdout
+        assert (out / name).exists()
+    assert "cell   3/5  Training" in done.stdout
+    assert "held         the toy is even (difference +1; seed 3: yes)" in done.stdout
+
+
+def test_a_finished_run_can_be_gathered(one_run):
+    out = one_run[0]
+    (row,) = report.gather(out.parent)
+    assert (row["chapter"], row["arm"], row["seed"], row["parameters.weight"]) == ("01_toy", "run", 3, 2.0)
+
+
+def test_run_that_fails_says_in_which_cell(chapters, tmp_path):
+    done = call("run", "toy", "--set", "fault=raise", "--out", tmp_path / "x", "--chapters-dir", chapters)
+    assert done.exit_code == 1
+    assert "01_toy failed: cell In [4] raised ValueError: the toy is broken;" in done.stderr
+    assert "Traceback" not in done.stderr
+    again = call("batch", "toy", "--out", tmp_path, "--dry-run", "--chapters-dir", chapters)
+    assert again.exit_code == 0
+
+
+def test_a_notebook_without_results_fails_and_a_folder_that_holds_no_run_is_never_emptied(chapters, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/mine.png").write_bytes(b"mine")
+    done = call("run", "toy", "--set", "fault=silent", "--out", tmp_path, "--chapters-dir", chapters)
+    assert "the notebook ended without writing results.json" in done.stderr
+    assert (tmp_path / "figures/mine.png").exists()
+
+
+# --- afterwards ----------------------------------------------------------------------------------------------------
+
+
+def finished_run(folder: Path, seed: int, arm: str = "fast", **changes) -> None:
+    """A finished run as the runner leaves it."""
+    claim = {"id": "even", "text": "even", "difference": 0.5 + seed, "held": True, "expected": True}
+    results = {
+        "chapter": "01_toy",
+        "profile": "fast",
+        "seed": seed,
+        "source": "procedural",
+        "parameters": {"resume": False, "steps": None},
+        "metrics": {"method": {"iou": 1 / 3 + seed}},
+        "claims": [claim | changes.get("claim", {})],
+        "seconds": 5.0,
+        "versions": {"torch": "2"},
+    }
+    status = {
+        "state": "finished",
+        "chapter": "01_toy",
+        "arm": arm,
+        "seed": seed,
+        "seconds": 7.123456789,
+        "attempts": 1,
+        "parameters": {"profile": "fast", "seed": seed, "weight": 10.0},
+    } | changes.get("status", {})
+    place = folder / "01_toy" / arm / f"seed-{seed}"
+    place.mkdir(parents=True)
+    (place / "results.json").write_text(json.dumps(results))
+    (place / "status.json").write_text(json.dumps(status))
+
+
+def test_collect_writes_a_small_file_that_does_not_depend_on_the_order(tmp_path):
+    for number, seeds in enumerate([(0, 1), (1, 0)]):
+        for seed in seeds:
+            finished_run(tmp_path / str(number), seed)
+        (tmp_path / str(number) / "batch.json").write_text('{"commands": ["i2i-tutor batch toy"]}')
+        done = call("collect", tmp_path / str(number), "--to", tmp_path / f"{number}.json")
+        assert done.exit_code == 0, done.stderr
+    first, second = ((tmp_path / f"{number}.json").read_bytes() for number in range(2))
+    assert first == second
+    content = json.loads(first)
+    assert content["commands"] == ["i2i-tutor batch toy"]
+    row = content["rows"][1]
+    assert (row["chapter"], row["arm"], row["seed"], row["profile"]) == ("01_toy", "fast", 1, "fast")
+    assert row["parameters"] == {"weight": 10.0}
+    assert row["metrics"] == {"method": {"iou": 1.33333}}
+    assert row["seconds"] == 7.12346
+    assert str(tmp_path) not in first.decode()
+
+
+def test_collect_refuses_what_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "LARGEST_SUMMARY", 100)
+    finished_run(tmp_path / "runs", 0)
+    done = call("collect", tmp_path / "runs", "--to", tmp_path / "x.json")
+    assert done.exit_code == 1
+    assert "collect fewer runs into one file" in done.stderr
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_claim_holds_when_it_holds_for_every_seed(tmp_path):
+    finished_run(tmp_path, 0)
+    finished_run(tmp_path, 1)
+    assert "held         even (difference +0.5, +1.5; seed 0: yes, 1: yes)" in call("claims", tmp_path).stdout
+    finished_run(tmp_path, 2, claim={"held": False})
+    done = call("claims", tmp_path)
+    assert done.exit_code == 1
+    assert "not held" in done.stdout
+    assert "1 of 1 claims were expected to hold and do not: even" in done.stderr
+
+
+@pytest.mark.parametrize("claim", [{"held": False, "expected": False}, {"held": None}])
+def test_what_is_not_expected_or_not_judged_does_not_fail(claim, tmp_path):
+    finished_run(tmp_path, 0, claim=claim)
+    assert call("claims", tmp_path).exit_code == 0
+
+
+def test_an_unfinished_run_is_told_and_not_counted(tmp_path):
+    finished_run(tmp_path, 0)
+    finished_run(tmp_path, 1, claim={"held": False}, status={"state": "running"})
+    done = call("claims", tmp_path)
+    assert done.exit_code == 0
+    assert "01_toy/fast/seed-1 is interrupted and not counted" in done.stderr
+
+
+def test_report_writes_table_page_and_plot(tmp_path):
+    finished_run(tmp_path, 0)
+    finished_run(tmp_path, 0, arm="other")
+    done = call("report", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "results.csv",
+        "report.md",
+        "report-01_toy.png",
+    }
+    assert "| method.iou | other | 0.3333 | 0.3333 |" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "report-01_toy.png").read_bytes().startswith(b"\x89PNG")
+    header, first, _ = (tmp_path / "results.csv").read_text().splitlines()
+    assert header.startswith("chapter,arm,seed,profile,source,state,seconds")
+    assert first.startswith("01_toy,fast,0,fast,procedural,finished")
+
+
+@pytest.mark.parametrize("command", ["claims", "report"])
+def test_an_empty_folder_is_one_sentence(command, tmp_path):
+    done = call(command, tmp_path)
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert call(command, tmp_path / "none").stderr == f"there is no folder {tmp_path / 'none'}\n"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(chapters, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = call("batch", "toy", "--out", tmp_path / "file" / "runs", "--chapters-dir", chapters)
+    assert done.exit_code == 1
+    assert "Not a directory" in done.stderr
+
+
+def test_translate_says_in_a_sentence_that_there_is_no_checkpoint(tmp_path):
+    done = call("translate", "--checkpoint", tmp_path / "none", tmp_path / "a.png", tmp_path / "b")
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert os.fspath(tmp_path) in done.stderr

@@ -1,0 +1,151 @@
+"""From a folder of your own pairs to translated pictures."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from i2i_tutor import checkpoints
+from i2i_tutor.data import folders
+from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
+from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.files import sha256
+from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
+from i2i_tutor.training import fit
+from i2i_tutor.translate import TranslationError, load_method, translate_files
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("I2I_QUIET", "1")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A method trained on a folder of one's own, as a chapter tells the reader to do it."""
+    here = tmp_path_factory.mktemp("mine")
+    for i in range(4):
+        write_png(here / "my_pairs" / f"{i}.png", noise(40, 80, i))
+    recipe = RECIPES["smoke"]
+    stream = folders.pairs(here / "my_pairs", size=recipe.size, batch=recipe.batch, seed=0)
+    history = fit(Pix2Pix(recipe), stream, steps=2, folder=here / "run", progress=False)
+    assert history.steps == 2
+    return here / "run"
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name, height, width in (("1.png", 32, 32), ("2.png", 41, 50), ("10.png", 20, 90)):
+        write_png(tmp_path / "pictures" / name, noise(height, width))
+    return tmp_path / "pictures"
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def test_every_picture_of_a_folder_is_what_the_method_makes_of_it(checkpoint, pictures, tmp_path):
+    written = translate_files(checkpoint, pictures, tmp_path / "out")
+    assert [p.name for p in written] == ["1.png", "2.png", "10.png"]
+    method = load_method(checkpoint)
+    for path in written:
+        torch.manual_seed(0)
+        image = to_tensor(stack([resize(read_rgb(pictures / path.name), 32)]))
+        assert np.array_equal(pixels(path), to_uint8(method.translate(image))[0])
+
+
+def test_a_result_depends_neither_on_the_others_nor_on_the_random_state(checkpoint, pictures, tmp_path):
+    together = translate_files(checkpoint, pictures, tmp_path / "out")
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    (alone,) = translate_files(checkpoint, pictures / "10.png", tmp_path / "alone.png")
+    assert alone == tmp_path / "alone.png"
+    assert np.array_equal(pixels(alone), pixels(together[2]))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_single_picture_goes_into_a_folder_too(checkpoint, pictures, tmp_path):
+    assert translate_files(checkpoint, pictures / "2.png", tmp_path / "v1.0") == [tmp_path / "v1.0" / "2.png"]
+
+
+def test_a_picture_can_keep_its_size(checkpoint, pictures, tmp_path):
+    kept = translate_files(checkpoint, pictures, tmp_path / "kept", keep_size=True)
+    assert [pixels(p).shape for p in kept] == [(32, 32, 3), (41, 50, 3), (20, 90, 3)]
+    squares = translate_files(checkpoint, pictures, tmp_path / "squares", size=64)
+    assert {pixels(p).shape for p in squares} == {(64, 64, 3)}
+    plain = translate_files(checkpoint, pictures, tmp_path / "plain")
+    assert np.array_equal(pixels(kept[0]), pixels(plain[0]))  # 32x32 is the size of the training
+
+
+def test_damaged_pictures_are_named_and_the_others_still_done(checkpoint, pictures, tmp_path):
+    (pictures / "3.jpg").write_bytes(b"no picture")
+    (pictures / "4.jpg").write_bytes(b"")
+    with pytest.raises(TranslationError) as caught:
+        translate_files(checkpoint, pictures, tmp_path / "out")
+    assert str(caught.value).startswith("2 of 5 pictures could not be translated: ")
+    assert [("3.jpg" in caught.value.failures[0]), ("4.jpg" in caught.value.failures[1])] == [True, True]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["1.png", "10.png", "2.png"]
+    assert len(caught.value.written) == 3
+
+
+def test_a_size_that_the_network_refuses_writes_nothing(checkpoint, pictures, tmp_path):
+    with pytest.raises(ValueError, match="multiples of 32"):
+        translate_files(checkpoint, pictures, tmp_path / "out", size=33)
+    with pytest.raises(ValueError, match="size is 0"):
+        translate_files(checkpoint, pictures, tmp_path / "out", size=0)
+    with pytest.raises(ValueError, match="give one of them"):
+        translate_files(checkpoint, pictures, tmp_path / "out", size=32, keep_size=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_of_yours_is_overwritten(checkpoint, pictures, tmp_path):
+    before = pixels(pictures / "1.png")
+    with pytest.raises(DataError, match="would overwrite"):
+        translate_files(checkpoint, pictures, pictures)
+    with pytest.raises(DataError, match="would overwrite"):
+        translate_files(checkpoint, pictures / "1.png", pictures / "1.png")
+    assert np.array_equal(pixels(pictures / "1.png"), before)
+    Image.fromarray(noise(32, 32)).save(pictures / "1.jpg")
+    with pytest.raises(DataError, match=r"would both become .*1\.png"):
+        translate_files(checkpoint, pictures, tmp_path / "out")
+
+
+def test_wrong_places_get_a_sentence(checkpoint, pictures, tmp_path):
+    with pytest.raises(DataError, match="gone does not exist"):
+        translate_files(checkpoint, tmp_path / "gone", tmp_path / "out")
+    with pytest.raises(DataError, match="results are written as PNG"):
+        translate_files(checkpoint, pictures / "1.png", tmp_path / "out.jpg")
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(DataError, match="is a file; expected a folder"):
+        translate_files(checkpoint, pictures, tmp_path / "file")
+    with pytest.raises(checkpoints.CheckpointError, match="holds no checkpoint"):
+        translate_files(tmp_path, pictures, tmp_path / "out")
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("owned.txt", "w"))
+
+
+def test_a_checkpoint_that_carries_code_is_refused(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"method": Evil()}, "evil.pt")
+    about = {**checkpoints.manifest(checkpoint), "file": "evil.pt", "sha256": sha256(tmp_path / "evil.pt")}
+    (tmp_path / checkpoints.MANIFEST).write_text(json.dumps(about))
+    with pytest.raises(checkpoints.CheckpointError, match="more than tensors"):
+        load_method(tmp_path)
+    assert not (tmp_path / "owned.txt").exists()
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path, checkpoint):
+    about, state = checkpoints.load(checkpoint)
+    settings = {"method": about["method"], "recipe": {**about["recipe"], "base": 4}}
+    checkpoints.save(tmp_path / "other", 2, state, settings)
+    with pytest.raises(checkpoints.CheckpointError, match="networks are not those of its recipe"):
+        load_method(tmp_path / "other")
