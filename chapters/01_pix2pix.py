@@ -205,7 +205,8 @@ for name, make, paper in [
     ("PixelGAN 1 × 1, conditional", lambda: PixelGAN(6), 9_024),
     ("ResNet, 9 blocks (next chapter)", lambda: ResNetGenerator(blocks=9), 11_378_179),
 ]:
-    rows.append((name, f"{count_parameters(make()):,}", f"{paper:,}"))
+    with torch.device("meta"):  # shapes without memory
+        rows.append((name, f"{count_parameters(make()):,}", f"{paper:,}"))
 plots.table(["network", "weights here", "weights in the official code"], rows)
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 """Checks for the exercises: they run a learner's function against the reference and name what is wrong.
 
-Every check prints one line when the answer is right, and raises ``AssertionError`` with a sentence when it is not. A wrong
-answer that learners often give is recognised and named.
+Every check prints one line when the answer is right, and raises ``AssertionError`` with a sentence when it is not. A
+wrong answer that learners often give is recognised and named.
 """
 
 import math

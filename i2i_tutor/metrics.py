@@ -1,5 +1,7 @@
 """What is measured. Every function takes the images, and the networks that it needs, as arguments."""
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -80,7 +82,9 @@ def distribution_distances(real: Tensor, fake: Tensor, features: nn.Module, seed
     if min(len(real), len(fake)) < 8:
         raise ValueError(f"a distance of distributions needs at least 8 images each; got {len(real)} and {len(fake)}")
     frechet = FrechetInceptionDistance(feature=features)
-    kernel = KernelInceptionDistance(feature=features, subsets=50, subset_size=min(50, len(real), len(fake)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all")  # a few hundred vectors
+        kernel = KernelInceptionDistance(feature=features, subsets=50, subset_size=min(50, len(real), len(fake)))
     with torch.no_grad():
         for images, is_real in ((real, True), (fake, False)):
             for part in images.split(CHUNK):

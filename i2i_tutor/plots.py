@@ -86,24 +86,6 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
     return _closed(figure)
 
 
-def dots(values: Mapping[str, Sequence[float]], label: str, marks: Mapping[str, float] | None = None) -> Figure:
-    """One row per arm, one dot per seed: all values, no bar that hides them. ``marks`` draws reference lines."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6, 0.8 + 0.32 * len(values)), layout="constrained")
-        for row, (arm, numbers) in enumerate(values.items()):
-            axis.plot(numbers, [row] * len(numbers), MARKERS[0], color=COLOURS[0], alpha=0.75)
-            if numbers:
-                axis.plot(np.mean(numbers), row, "|", color=COLOURS[1], markersize=16, markeredgewidth=2)
-        for number, (name, value) in enumerate((marks or {}).items()):
-            axis.axvline(value, color=INK, linestyle=LINES[number + 1], linewidth=1)
-            axis.annotate(name, (value, len(values) - 0.4), ha="center", va="top", fontsize=8, color=INK)
-        axis.set_yticks(range(len(values)), list(values))
-        axis.set_ylim(len(values) - 0.3, -0.6)
-        axis.set_xlabel(f"{label} (dots: seeds, bar: their mean)")
-        axis.grid(axis="x", alpha=0.25)
-    return _closed(figure)
-
-
 def scatter(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> Figure:
     """Two measures against each other, one marker and colour per arm; all seeds are drawn."""
     with plt.rc_context(STYLE):

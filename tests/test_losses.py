@@ -98,5 +98,5 @@ def test_penalties_run_in_fp32_under_autocast():
     ],
 )
 def test_wrong_arguments_are_named(call):
-    with pytest.raises(ValueError, match="'hinge'|equal shapes"):
+    with pytest.raises(ValueError, match=r"'hinge'|equal shapes"):
         call()

@@ -136,5 +136,5 @@ def test_instance_norm_network_is_the_same_in_training_and_evaluation():
 
 @pytest.mark.parametrize("arguments", [{"depth": 1}, {"depth": 4, "dropout_layers": 3}, {"norm": "layer"}])
 def test_absurd_arguments_are_refused(arguments):
-    with pytest.raises(ValueError, match="depth|dropout_layers|norm"):
+    with pytest.raises(ValueError, match=r"depth|dropout_layers|norm"):
         UNet(base=2, **arguments)

@@ -109,5 +109,5 @@ def test_a_moving_average_averages_buffers_and_needs_no_gradient():
     "make", [lambda: ImagePool(-1), lambda: Queue(0, 1), lambda: moving_average(nn.Linear(1, 1), 1)]
 )
 def test_absurd_arguments_are_refused(make):
-    with pytest.raises(ValueError, match="expected|holds"):
+    with pytest.raises(ValueError, match=r"expected|holds"):
         make()

@@ -1,0 +1,145 @@
+"""Metrics on cases whose answer is known."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from i2i_tutor import metrics
+
+
+def test_scores_of_a_confusion_matrix_computed_by_hand():
+    truth = torch.tensor([[0, 0, 0, 1], [1, 1, 2, 255]])
+    prediction = torch.tensor([[0, 0, 1, 1], [1, 0, 2, 2]])
+    matrix = metrics.confusion_matrix(truth, prediction, 4)
+    assert matrix.tolist() == [[2, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]  # 255 is void
+    scores = metrics.segmentation_scores(matrix)
+    assert scores["pixel_accuracy"] == pytest.approx(5 / 7)
+    assert scores["class_accuracy"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)  # class 3 never occurs
+    assert scores["class_iou"] == pytest.approx((2 / 4 + 2 / 4 + 1) / 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 6), st.integers(0, 1000))
+def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes, seed):
+    draw = torch.Generator().manual_seed(seed)
+    truth = torch.randint(classes, (2, 5, 5), generator=draw)
+    perfect = metrics.segmentation_scores(metrics.confusion_matrix(truth, truth, classes))
+    assert all(value == pytest.approx(1.0) for value in perfect.values())
+    guess = torch.randint(classes, (2, 5, 5), generator=draw)
+    scores = metrics.segmentation_scores(metrics.confusion_matrix(truth, guess, classes))
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert scores["class_iou"] <= scores["class_accuracy"]
+
+
+class Brightness(nn.Module):
+    """A judge that sees two classes: dark and bright."""
+
+    num_features = 2
+
+    def forward(self, images):
+        mean = images.mean(dim=1, keepdim=True)
+        return torch.cat([-mean, mean], dim=1)
+
+
+def test_the_fcn_score_counts_the_whole_set_in_one_matrix():
+    labels = torch.tensor([[[0, 1], [1, 1]]]).repeat(100, 1, 1)
+    images = (labels.float() * 2 - 1)[:, None].repeat(1, 3, 1, 1)
+    assert metrics.fcn_score(images, labels, Brightness())["class_iou"] == pytest.approx(1.0)
+    images[:50] *= -1  # half of the set is inverted: both classes are right half of the time
+    scores = metrics.fcn_score(images, labels, Brightness())
+    assert scores["pixel_accuracy"] == pytest.approx(0.5)
+    assert scores["class_accuracy"] == pytest.approx(0.5)
+
+
+def test_the_label_score_reads_the_nearest_colour():
+    colours = torch.tensor([[0, 0, 0], [255, 0, 0], [0, 0, 255]])
+    labels = torch.tensor([[[0, 1], [2, 1]]])
+    images = (colours[labels].permute(0, 3, 1, 2) / 127.5 - 1) * 0.8
+    assert metrics.label_score(images, labels, colours)["pixel_accuracy"] == pytest.approx(1.0)
+
+
+class Pixels(nn.Module):
+    """The first two values of an image as its features."""
+
+    num_features = 2
+
+    def forward(self, images):
+        return images.flatten(1)[:, :2]
+
+
+def test_the_frechet_distance_of_two_shifted_clouds_is_their_squared_shift():
+    draw = torch.Generator().manual_seed(0)
+    cloud = torch.rand(400, 1, 1, 2, generator=draw) * 0.5 - 0.5
+    shifted = cloud + 0.4
+    distances = metrics.distribution_distances(cloud, shifted, Pixels())
+    assert distances["frechet"] == pytest.approx(2 * 0.4**2, rel=1e-2)  # equal covariances: only the means count
+    same = metrics.distribution_distances(cloud, cloud.clone(), Pixels())
+    assert same["frechet"] == pytest.approx(0.0, abs=1e-4)
+    assert abs(same["kernel"]) < distances["kernel"]
+
+
+def test_distances_do_not_touch_the_random_state_and_repeat():
+    images = torch.rand(16, 1, 1, 2) * 2 - 1
+    state = torch.get_rng_state()
+    first = metrics.distribution_distances(images, -images, Pixels())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert metrics.distribution_distances(images, -images, Pixels()) == first
+
+
+def test_a_wave_has_its_power_at_its_frequency():
+    size, cycles = 32, 5
+    wave = torch.cos(2 * math.pi * cycles * torch.arange(size) / size).expand(1, 1, size, size)
+    power = metrics.spectrum(wave)
+    assert int(power.argmax()) == cycles
+    assert float(power[cycles] / power.sum()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_sharpness_is_one_for_itself_zero_when_flat_and_falls_with_blur():
+    draw = torch.Generator().manual_seed(0)
+    image = torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1
+    assert metrics.sharpness(image, image) == pytest.approx(1.0)
+    assert metrics.sharpness(torch.zeros_like(image), image) == pytest.approx(0.0, abs=1e-9)
+    assert metrics.sharpness(image * 0.5, image) == pytest.approx(0.25, rel=1e-4)  # power is squared
+    blurred = nn.functional.avg_pool2d(image, 3, 1, 1)
+    assert metrics.sharpness(blurred, image) < 0.3
+
+
+def test_diversity_is_zero_for_equal_images():
+    assert metrics.diversity(torch.zeros(3, 1, 2, 2)) == 0
+    assert metrics.diversity(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)) == pytest.approx(1.0)
+
+
+def test_the_mean_absolute_error():
+    assert metrics.mean_absolute_error(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.25)) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (torch.full((1, 3, 4, 4), math.nan), "nan"),
+        (torch.full((1, 3, 4, 4), 2.0), "from 2 to 2"),
+        (torch.zeros(3, 4, 4), "float images"),
+        (torch.zeros(0, 3, 4, 4), "N > 0"),
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), "uint8"),
+    ],
+)
+def test_wrong_images_are_refused_by_a_sentence(images, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        metrics.check_images(images)
+
+
+def test_wrong_shapes_and_sets_are_refused():
+    with pytest.raises(ValueError, match="prediction"):
+        metrics.confusion_matrix(torch.zeros(2, 2).long(), torch.zeros(2, 3).long(), 2)
+    with pytest.raises(ValueError, match="at least 8 images each; got 8 and 7"):
+        metrics.distribution_distances(torch.zeros(8, 1, 1, 2), torch.zeros(7, 1, 1, 2), Pixels())
+    with pytest.raises(ValueError, match="square"):
+        metrics.spectrum(torch.zeros(1, 1, 4, 8))
+    with pytest.raises(ValueError, match="no pixel with a known label"):
+        metrics.segmentation_scores(torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="at least 2"):
+        metrics.diversity(torch.zeros(1, 1, 2, 2))
