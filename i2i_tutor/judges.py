@@ -6,13 +6,11 @@ A judge is a one-player game, so it is trained by the same ``fit`` as everything
 import hashlib
 import inspect
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pooch
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save
@@ -20,12 +18,13 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from i2i_tutor import metrics
-from i2i_tutor.data import facade_drawing, facade_grammar, facade_look, facade_rendering, facades
+from i2i_tutor.data import download, facade_drawing, facade_grammar, facade_look, facade_rendering, facades
 from i2i_tutor.data.streams import to_uint8
-from i2i_tutor.files import write_atomically, write_text
+from i2i_tutor.files import sha256, write_atomically, write_text
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.training import fit, linear_tail
 
+INCEPTION_SHA256 = "6726825d"  # how the hash of the weights begins: their publisher puts it into the file's name
 SEED = 20_000  # of every judge; no chapter reports runs with it
 
 
@@ -79,6 +78,35 @@ class Features(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.judge.features(images)
+
+
+class Inception(nn.Module):
+    """The Inception network of FID, for ``metrics.distribution_distances``.
+
+    Shape: ``(N, 3, H, W)`` in [-1, 1] → ``(N, 2048)``.
+
+    Needs the extra ``[fid]`` and the weights file of torch-fidelity (``weights-inception-2015-12-05-6726825d.pth``),
+    by default in the cache folder. Nothing is downloaded: whoever wants FID fetches the file once.
+    """
+
+    num_features = 2048
+
+    def __init__(self, weights: Path | None = None):
+        super().__init__()
+        weights = weights or download.cache_folder() / "weights-inception-2015-12-05-6726825d.pth"
+        if not weights.is_file():
+            raise FileNotFoundError(f"FID needs Inception's weights, which are not at {weights}")
+        if not sha256(weights).startswith(INCEPTION_SHA256):  # torch-fidelity unpickles what it is given
+            raise ValueError(f"{weights} is not the weights file that FID is defined with: its SHA-256 is another")
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise ImportError("FID needs torch-fidelity: pip install 'i2i-tutor[fid]'") from error
+        self.network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights)).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        return self.network(pixels)[0]
 
 
 @dataclass(frozen=True)
@@ -151,7 +179,7 @@ def _train(game: Segmentation, source: str) -> dict[str, Any]:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("I2I_CACHE") or pooch.os_cache("i2i_tutor")) / "judges"
+    return download.cache_folder() / "judges"
 
 
 def _fingerprint(recipe: Recipe) -> str:

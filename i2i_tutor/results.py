@@ -116,8 +116,27 @@ def write(path: Path, results: dict[str, Any]) -> None:
 
 
 def sweep(name: str) -> list[dict[str, Any]]:
-    """The rows of a committed sweep, ``book/results/<name>.json``: one per arm and seed."""
-    return json.loads(book_file(f"results/{name}.json").read_text())["rows"]
+    """The rows of ``book/results/<name>.json``, one per arm and seed; none where no sweep has been committed."""
+    try:
+        return json.loads(book_file(f"results/{name}.json").read_text())["rows"]
+    except FileNotFoundError:
+        return []
+
+
+def verdict(claim: Claim) -> dict[str, list]:
+    """A claim over the committed runs: for every seed ``baseline`` and ``value``, and whether it ``held``.
+
+    Live claims are decided by the chapter's own runs (``results/claims.json``), the others by the chapter's sweep. The
+    lists are empty where nothing has been run.
+    """
+    seeds: dict[int, Metrics] = {}
+    for row in sweep("claims" if claim.live else claim.chapter.split("_", 1)[1]):
+        if row["chapter"] == claim.chapter:
+            arms = row["metrics"] if claim.live else {row["arm"]: row["metrics"].get("method", {})}
+            seeds.setdefault(row["seed"], {}).update(arms)
+    judged = [row for _, metrics in sorted(seeds.items()) if (row := claim.judge(metrics))]
+    columns = {"baseline": "baseline_value", "value": "value", "held": "held"}
+    return {name: [row[key] for row in judged] for name, key in columns.items()}
 
 
 def by_arm(rows: list[dict[str, Any]], metric: str) -> dict[str, list[float]]:

@@ -1,6 +1,8 @@
 """The segmenter learns, is cached, and a change of the world makes a new one."""
 
+import pytest
 import torch
+from torch import nn
 
 from i2i_tutor import judges
 from i2i_tutor.data import facades
@@ -39,3 +41,23 @@ def test_the_segmenter_learns_and_its_features_have_the_stated_width():
     images = facades.evaluation(32, 3)["target"]
     assert game.segmenter(images).shape == (3, 12, 32, 32)
     assert judges.Features(game.segmenter)(images).shape == (3, game.segmenter.num_features)
+
+
+def test_inception_takes_our_images_where_its_weights_are(tmp_path, monkeypatch):
+    extractor = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3").FeatureExtractorInceptionV3
+    with pytest.raises(FileNotFoundError, match="Inception's weights, which are not at"):
+        judges.Inception(tmp_path / "absent.pth")
+    weights = tmp_path / "weights.pth"
+    with monkeypatch.context() as patch:  # random weights of the right shapes stand in for the real file
+        patch.setattr(nn.Module, "load_state_dict", lambda self, state: None)
+        torch.save({}, weights)
+        torch.save(extractor("x", ["2048"], str(weights)).state_dict(), weights)
+    with pytest.raises(ValueError, match="its SHA-256 is another"):
+        judges.Inception(weights)
+    monkeypatch.setattr(judges, "INCEPTION_SHA256", "")
+    net = judges.Inception(weights)
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    features = net(images)
+    assert features.shape == (2, 2048)
+    expected = net.network(((images + 1) * 127.5).round().byte())[0]
+    assert torch.equal(features, expected)

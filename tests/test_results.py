@@ -115,6 +115,20 @@ def test_by_arm_orders_by_seed():
     assert results.by_arm(rows, "none") == {}
 
 
+def test_a_verdict_gathers_both_arms_of_every_seed(monkeypatch):
+    rows = [
+        {"chapter": "01_toy", "arm": arm, "seed": seed, "metrics": {"method": {"iou": value + seed / 100}}}
+        for arm, value in (("a", 0.7), ("b", 0.5), ("other", 0.0))
+        for seed in (1, 0)
+    ]
+    live = [{"chapter": "01_toy", "arm": "x", "seed": 0, "metrics": {"a": {"iou": 0.5}, "b": {"iou": 0.45}}}]
+    monkeypatch.setattr(results, "sweep", lambda name: {"toy": rows, "claims": live}.get(name, []))
+    found = results.verdict(claim(chapter="01_toy"))
+    assert found == {"baseline": [0.5, 0.51], "value": [0.7, 0.71], "held": [True, True]}
+    assert results.verdict(claim(chapter="01_toy", live=True))["held"] == [False]
+    assert results.verdict(claim(chapter="02_none"))["held"] == []
+
+
 # --- chapter ----------------------------------------------------------------------------------------------------
 
 GIVEN = {
