@@ -21,6 +21,7 @@
 # %%
 from i2i_tutor import plots, results
 
+# %%
 rows = []
 for claim in results.claims():
     found = results.verdict(claim)
@@ -28,6 +29,8 @@ for claim in results.claims():
     held = f"{sum(found['held'])} of {len(found['held'])}" if found["held"] else "not run yet"
     margin = f"{claim.metric} {claim.direction}, {claim.margin:g}"
     rows.append((claim.chapter[:2], claim.text, margin, claim.paper, *numbers, held, claim.expected))
+
+# %%
 plots.table(
     [
         "chapter",

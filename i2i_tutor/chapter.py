@@ -87,7 +87,7 @@ def open_run(
     slow: str = "",
     **numbers: Any,
 ) -> Run:
-    """Check a chapter's parameters, seed everything, and say what will be computed where.
+    """Check a chapter's parameters, seed torch, and say what will be computed where.
 
     Args:
         chapter: its name, for example "01_pix2pix".
@@ -121,7 +121,7 @@ def open_run(
 
 
 def _recipe(recipe: Recipe, steps: int | None, numbers: Mapping[str, Any]) -> Recipe:
-    known = {f.name: f.type for f in fields(recipe)}
+    known = {f.name for f in fields(recipe)}
     changes = {name: value for name, value in {"steps": steps, **numbers}.items() if value is not None}
     for name, value in changes.items():
         if name not in known:

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill at any moment: temporary name, fsync, rename, and the manifest last."""
 
 import json
-import shutil
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import torch
 from i2i_tutor.files import sha256, write_atomically, write_text
 
 MANIFEST = "manifest.json"
+STATES = "step-*.pt"
+ORPHANS = (f".{STATES}.*.part", f".{MANIFEST}.*.part")  # left by a killed process
 
 
 class CheckpointError(RuntimeError):
@@ -32,28 +34,30 @@ def save(folder: Path, step: int, state: dict[str, Any], about: dict[str, Any]) 
             f"the checkpoint of step {step} could not be written to {folder} ({error.strerror or error}); "
             f"{describe_last(folder)}"
         ) from error
-    for old in folder.glob("step-*.pt"):
+    for old in folder.glob(STATES):
         if old.name != name:
             old.unlink(missing_ok=True)
-    for orphan in folder.glob(".*.part"):  # left by a killed process
-        orphan.unlink(missing_ok=True)
+    for pattern in ORPHANS:
+        for orphan in folder.glob(pattern):
+            orphan.unlink(missing_ok=True)
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:
     """The folder's manifest, or None where no checkpoint was ever completed."""
     try:
-        return json.loads((folder / MANIFEST).read_text())
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is not readable JSON; remove {folder} to start anew") from error
 
 
-def load(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (manifest, state) of the last whole checkpoint, after checking its SHA-256.
+def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (manifest, state) of the last whole checkpoint, after checking its SHA-256; all tensors on the CPU.
 
-    Raises CheckpointError where there is none or the file is damaged. Loads with ``weights_only=True``: a checkpoint
-    from a stranger cannot run code.
+    Networks and optimisers copy from there to their own device: they know what belongs where (Adam's step counts, for
+    one, stay on the CPU). Raises CheckpointError where there is none, the file is damaged, or it holds more than
+    tensors and plain values: it is loaded with ``weights_only=True``, so a checkpoint from a stranger cannot run code.
     """
     about = manifest(folder)
     if about is None:
@@ -63,7 +67,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> tuple[dict[str, An
         raise CheckpointError(f"{folder / MANIFEST} names {about.get('file')}, which is missing")
     if sha256(path) != about.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}")
-    return about, torch.load(path, map_location=device, weights_only=True)
+    try:
+        return about, torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} holds more than tensors and plain values; refused") from error
 
 
 def describe_last(folder: Path | None) -> str:
@@ -75,5 +82,7 @@ def describe_last(folder: Path | None) -> str:
 
 
 def remove(folder: Path) -> None:
-    """Forget a run's checkpoints, so that the next training starts from the beginning."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Forget a run's checkpoints, so that the next training starts from the beginning. Other files stay."""
+    for pattern in (MANIFEST, STATES, *ORPHANS):  # the manifest first: without it nothing names the others
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -115,7 +115,7 @@ def _scalar(function: Callable[..., Tensor], *arguments: object) -> Tensor:
         raise AssertionError(f"the answer has shape {tuple(answer.shape)}; expected one number: take the mean")
     if not torch.isfinite(answer):
         raise AssertionError(f"the answer is {float(answer)}; is there a logarithm of zero? softplus avoids it")
-    return answer
+    return answer.double()  # a learner may have computed in another precision
 
 
 def _compare(answer: Tensor, reference: Tensor, mistakes: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What is measured. Every function takes the images, and the networks that it needs, as arguments."""
+"""What is measured. Every function takes the images, and the networks that it needs, as arguments, on one device."""
 
 import warnings
 
@@ -81,7 +81,7 @@ def distribution_distances(real: Tensor, fake: Tensor, features: nn.Module, seed
     check_images(fake)
     if min(len(real), len(fake)) < 8:
         raise ValueError(f"a distance of distributions needs at least 8 images each; got {len(real)} and {len(fake)}")
-    frechet = FrechetInceptionDistance(feature=features)
+    frechet = FrechetInceptionDistance(feature=features).to(real.device)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all")  # a few hundred vectors
         kernel = KernelInceptionDistance(feature=features, subsets=50, subset_size=min(50, len(real), len(fake)))
@@ -90,15 +90,15 @@ def distribution_distances(real: Tensor, fake: Tensor, features: nn.Module, seed
             for part in images.split(CHUNK):
                 frechet.update(part, real=is_real)
                 kernel.update(part, real=is_real)
-    with torch.random.fork_rng(devices=[]):  # KID draws its subsets from the global generator
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # KID draws its subsets from the global generator of the CPU
+        torch.default_generator.manual_seed(seed)
         return {"frechet": float(frechet.compute()), "kernel": float(kernel.compute()[0])}
 
 
 def spectrum(images: Tensor) -> Tensor:
     """Radially averaged power spectrum, ``(size // 2,)``, of square images ``(N, C, S, S)``.
 
-    Entry r is the mean power at a radius of r cycles per image (entry 0 the mean brightness).
+    Entry r is the mean power at a radius of r cycles per image (entry 0: of the mean brightness).
     """
     check_images(images)
     size = images.shape[-1]

@@ -103,12 +103,14 @@ def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> Non
 def convert(parameters: Mapping[str, Parameter], name: str, text: str) -> Any:
     """The value that ``text`` (of a command line) stands for, by the parameter's type; "none" is None.
 
+    Where "none" is one of the choices (no adversary, say) it stands for that choice.
+
     Raises ParameterError where the name is unknown or the text cannot be such a value. The range is left to `check`.
     """
     if name not in parameters:
         raise ParameterError(_unknown(parameters, name))
     parameter = parameters[name]
-    if parameter.optional and text.strip().lower() == "none":
+    if parameter.optional and text.strip().lower() == "none" and "none" not in (parameter.choices or ()):
         return None
     try:
         if parameter.type is bool:

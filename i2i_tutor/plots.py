@@ -4,7 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -43,8 +43,8 @@ STYLE: Any = {
 def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 1.5) -> Figure:
     """A table of pictures: one column per entry, one row per image.
 
-    columns: title → images ``(N, C, H, W)`` in [-1, 1], N equal for all. ``rows`` labels the rows. ``scale`` is the
-    width of one picture in inches.
+    columns: title → images ``(N, C, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
+    the width of one picture in inches.
     """
     count = min(len(images) for images in columns.values())
     with plt.rc_context(STYLE):
@@ -71,7 +71,7 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
         figure, axes = plt.subplots(
             1, len(history.terms), figsize=(3.2 * len(history.terms), 2.4), squeeze=False, layout="constrained"
         )
-        for axis, colour, (name, values) in zip(axes[0], COLOURS, history.terms.items(), strict=False):
+        for axis, colour, (name, values) in zip(axes[0], cycle(COLOURS), history.terms.items(), strict=False):
             steps = np.asarray(history.at[name]) + 1
             axis.plot(steps, values, color=colour, alpha=0.25, linewidth=0.6)
             width = min(window, len(values))
@@ -81,8 +81,8 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
                 axis.axhline(undecided[name], color=INK, linestyle="--", linewidth=1)
                 axis.annotate("undecided", (steps[-1], undecided[name]), ha="right", va="bottom", fontsize=8, color=INK)
             axis.set(title=name, xlabel="step", ylabel="weighted loss")
-            top = np.percentile(values, 99) * 1.15
-            axis.set_ylim(0, max(top, 1.2 * (undecided or {}).get(name, 0)))
+            low, high = np.percentile(values, (1, 99)) * 1.15
+            axis.set_ylim(min(0, low), max(0, high, 1.2 * (undecided or {}).get(name, 0)))
     return _closed(figure)
 
 
@@ -104,7 +104,8 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5.4, 3), layout="constrained")
         for number, (name, (xs, ys)) in enumerate(series.items()):
-            axis.plot(xs, ys, color=COLOURS[number % 6], linestyle=LINES[number % 6], label=name)
+            colour, style = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+            axis.plot(xs, ys, color=colour, linestyle=style, label=name)
         if "x" in log:
             axis.set_xscale("log")
         if "y" in log:
@@ -124,9 +125,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
             return "yes" if value else "no"
         return f"{value:.3f}" if isinstance(value, float) else str(value)
 
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
-    return Markdown("\n".join(lines))
+    text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    text += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return Markdown("\n".join(text))
 
 
 def log_spaced(steps: int) -> list[int]:
@@ -198,11 +199,6 @@ _SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-s
   slider.addEventListener('input', show);
   show();
 });</script>"""
-
-
-def save_grid(images: Tensor, path: Path) -> None:
-    """Write images ``(N, C, H, W)`` in [-1, 1] side by side as one PNG."""
-    Image.fromarray(np.concatenate(list(to_uint8(_rgb(images))), axis=1)).save(path)
 
 
 def _rgb(images: Tensor) -> Tensor:

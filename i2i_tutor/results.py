@@ -87,7 +87,7 @@ class Claim:
 
 def claims(chapter: str | None = None, path: Path | None = None) -> list[Claim]:
     """The claims of the book, or of one chapter, in the order in which ``book/claims.toml`` lists them."""
-    table = tomllib.loads((path or book_file("claims.toml")).read_text())
+    table = tomllib.loads((path or book_file("claims.toml")).read_text(encoding="utf-8"))
     every = [Claim(**entry) for entry in table.get("claim", [])]
     if len({claim.id for claim in every}) < len(every):
         raise ValueError("two claims share an id")
@@ -118,7 +118,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
 def sweep(name: str) -> list[dict[str, Any]]:
     """The rows of ``book/results/<name>.json``, one per arm and seed; none where no sweep has been committed."""
     try:
-        return json.loads(book_file(f"results/{name}.json").read_text())["rows"]
+        return json.loads(book_file(f"results/{name}.json").read_text(encoding="utf-8"))["rows"]
     except FileNotFoundError:
         return []
 
@@ -140,7 +140,7 @@ def verdict(claim: Claim) -> dict[str, list]:
 
 
 def by_arm(rows: list[dict[str, Any]], metric: str) -> dict[str, list[float]]:
-    """Values of a metric for every arm of a sweep, in the order of seeds."""
+    """Values of a metric of the method (not of its baseline) for every arm of a sweep, in the order of seeds."""
     values: dict[str, list[float]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         if metric in row["metrics"].get("method", {}):

@@ -33,7 +33,7 @@ class BatchStream(Protocol):
 
 
 class Callback(Protocol):
-    """Looks at a training without changing it. Called with the number of steps done, 0 before the first."""
+    """Looks at a training without changing it. Called with the number of steps done, first before any is taken."""
 
     def __call__(self, step: int, method: Method) -> None: ...
 
@@ -69,7 +69,7 @@ def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
 
     Unlike the official schedule it never reaches 0, so that no step is wasted.
     """
-    tail = max(1, round(steps * fraction))
+    tail = max(1, round(steps * fraction)) if fraction > 0 else 0
 
     def factor(step: int) -> float:
         return min(1.0, max(0.0, (steps - step) / (tail + 1)))
@@ -79,9 +79,9 @@ def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
 
 def schedule(recipe: Recipe) -> Schedule:
     """The schedule that a recipe asks for: the official stairs where it counts epochs, else the smooth tail."""
-    epochs = recipe.steps // recipe.epoch if recipe.epoch else 0
     if recipe.epoch == 0:
         return linear_tail(recipe.steps, recipe.decay)
+    epochs = recipe.steps // recipe.epoch
     decaying = round(epochs * recipe.decay)
     return linear_decay(recipe.epoch, epochs - decaying, decaying) if decaying else constant
 
@@ -175,7 +175,7 @@ class History:
 
     def mean(self, term: str, last: int = 100) -> float:
         """Mean of a term's last values."""
-        values = self.terms[term][-last:]
+        values = self.terms.get(term, [])[-last:]
         return math.fsum(values) / len(values) if values else math.nan
 
 
@@ -235,13 +235,13 @@ def fit(
     Args:
         rates: factor on every learning rate as a function of the step, for example ``schedule(recipe)``.
         precision: "auto" takes bf16 where the device computes it natively, else fp32.
-        callbacks: called with (steps done, method), before the first step and after each; under a forked random
-            state and without gradient, so that watching a training does not change it.
+        callbacks: called with (steps done, method), at the start (of a resumed training: with the steps done earlier)
+            and after each step; under a forked random state and without gradient, so that watching changes nothing.
         flush_every: how many steps of terms stay on the device before they are read and checked.
         progress: whether to show a bar; by default unless the environment variable ``I2I_QUIET`` is set.
 
     Raises:
-        TrainingError: a term is NaN or infinite.
+        TrainingError: a term is NaN or infinite, or the weights that a checkpoint would hold.
         CheckpointError: a checkpoint cannot be written or read, or belongs to other settings.
     """
     device = torch.device(device)
@@ -253,7 +253,7 @@ def fit(
     base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
     start = 0
     if resume and folder is not None and checkpoints.manifest(folder) is not None:
-        start = _restore(folder, method, optimisers, stream, history, device)
+        start = _restore(folder, method, optimisers, stream, history)
     elif folder is not None:
         checkpoints.remove(folder)
     if steps < start:
@@ -266,18 +266,18 @@ def fit(
     began, earlier = time.monotonic(), history.seconds
 
     def save(done: int) -> None:
-        recorder.flush(folder)  # first, so that no checkpoint ever holds a poisoned network
+        recorder.flush(folder)
         history.seconds = earlier + time.monotonic() - began
         if folder is not None:
+            _check_weights(method, done, folder)  # so that no checkpoint ever holds a poisoned network
             checkpoints.save(folder, done, _state(method, optimisers, stream, history), method.settings())
 
     done = start
     try:
         with _deferred_interrupt() as interrupted:
-            if start == 0:
-                _watch(callbacks, 0, method)
+            _watch(callbacks, start, method)
             for step in range(start, steps):
-                batch = {key: value.to(device, non_blocking=True) for key, value in next(stream).items()}
+                batch = _move(next(stream), device)
                 factor = rates(step)
                 for name, optimiser in optimisers.items():
                     for group, rate in zip(optimiser.param_groups, base_rates[name], strict=True):
@@ -298,6 +298,24 @@ def fit(
     finally:
         bar.close()
     return history
+
+
+def _move(batch: Batch, device: torch.device) -> Batch:
+    if device.type == "cuda":  # only from pinned memory does a copy not wait for the device
+        return {key: value.pin_memory().to(device, non_blocking=True) for key, value in batch.items()}
+    return {key: value.to(device) for key, value in batch.items()}
+
+
+def _check_weights(method: Method, done: int, folder: Path) -> None:
+    """Raise where a gradient has poisoned a network although every term was finite."""
+    names, weights = zip(*method.named_parameters(), strict=True)
+    finite = torch.stack([weight.detach().isfinite().all() for weight in weights]).tolist()
+    for name, fine in zip(names, finite, strict=True):
+        if not fine:
+            raise TrainingError(
+                f"{name} is NaN or infinite after {done} steps, although every term was finite; "
+                f"{checkpoints.describe_last(folder)}. Likely cause: a root or logarithm whose gradient is infinite"
+            )
 
 
 def _watch(callbacks: Sequence[Callback], done: int, method: Method) -> None:
@@ -352,9 +370,8 @@ def _restore(
     optimisers: dict[str, Optimizer],
     stream: BatchStream,
     history: History,
-    device: torch.device,
 ) -> int:
-    about, state = checkpoints.load(folder, device)
+    about, state = checkpoints.load(folder)
     wanted = method.settings()
     for key, value in wanted.items():
         if about.get(key) != value:
@@ -365,11 +382,14 @@ def _restore(
     method.load_state_dict(state["method"])
     for name, optimiser in optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
-    stream.load_state_dict(state["stream"])
+    try:
+        stream.load_state_dict(state["stream"])
+    except ValueError as error:
+        raise checkpoints.CheckpointError(f"{folder} belongs to another run: {error}") from error
     history.terms.update(state["history"]["terms"])
     history.at.update(state["history"]["at"])
     history.steps, history.seconds = state["history"]["steps"], state["history"]["seconds"]
-    torch.set_rng_state(state["random"]["cpu"].cpu())
+    torch.set_rng_state(state["random"]["cpu"])
     if state["random"]["cuda"]:
-        torch.cuda.set_rng_state_all([s.cpu() for s in state["random"]["cuda"]])
+        torch.cuda.set_rng_state_all(state["random"]["cuda"])
     return int(about["step"])

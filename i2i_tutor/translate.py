@@ -1,7 +1,6 @@
 """A trained method applied to your own pictures."""
 
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,10 +32,7 @@ def load_method(folder: Path | str, device: torch.device | str = "cpu") -> Metho
     Loads tensors only, never pickled objects. Raises CheckpointError where the folder holds no whole checkpoint or one
     that does not fit this version.
     """
-    try:
-        about, state = checkpoints.load(Path(folder), device)
-    except pickle.UnpicklingError as error:
-        raise checkpoints.CheckpointError(f"{folder} holds more than tensors and plain values; refused") from error
+    about, state = checkpoints.load(Path(folder))
     try:
         method = methods.build(about)
         method.load_state_dict(state["method"])

@@ -68,6 +68,10 @@ def test_wrong_generator_losses_are_named(answer, sentence):
         checks.check_generator_loss(answer)
 
 
+def test_an_answer_in_single_precision_is_right_too():
+    checks.check_discriminator_loss(lambda a, b: (0.5 * (bce(a, 1.0) + bce(b, 0.0))).float())
+
+
 def test_wrong_receptive_fields_are_named():
     with pytest.raises(AssertionError, match="multiplied kernels"):
         checks.check_receptive_field(checks._forward_product)

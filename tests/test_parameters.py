@@ -101,6 +101,12 @@ def test_text_becomes_a_value_of_the_parameters_type(name, text, value):
     assert parameters.convert(KNOWN, name, text) == value
 
 
+def test_a_choice_that_is_called_none_is_that_choice():
+    known = parameters.read('adversary: str | None = None  # {"conditional", "none"}')
+    assert parameters.convert(known, "adversary", "none") == "none"
+    assert parameters.convert(known, "adversary", "conditional") == "conditional"
+
+
 @pytest.mark.parametrize(("name", "text"), [("seed", "none"), ("steps", "1.5"), ("resume", "1"), ("weights", "1")])
 def test_text_of_another_type_is_refused(name, text):
     with pytest.raises(ParameterError):

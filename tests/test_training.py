@@ -207,6 +207,7 @@ def test_the_tail_decays_over_its_fraction_and_never_reaches_zero():
     factor = linear_tail(100, 0.5)
     assert factor(0) == factor(49) == 1.0
     assert factor(99) == pytest.approx(1 / 51)
+    assert linear_tail(100, 0.0)(99) == 1.0
     assert all(a >= b > 0 for a, b in zip(map(factor, range(99)), map(factor, range(1, 100)), strict=True))
 
 
@@ -350,6 +351,21 @@ def test_a_term_that_is_not_finite_stops_with_term_step_and_checkpoint(tmp_path)
         fit(Poisoned(), stream(), 20, progress=False)
 
 
+class Rooted(Toy):
+    """In step 4 its last term is the root of 0, whose gradient is infinite."""
+
+    turns = (Turn("push", ("b",)), Turn("pull", ("a",)))
+
+    def pull(self, scene):
+        return {"pull": (0 * self.a.value).abs().sqrt() if scene.step == 4 else self.a.value**2}
+
+
+def test_weights_poisoned_by_a_gradient_are_never_saved(tmp_path):
+    with pytest.raises(TrainingError, match=r"a\.value is NaN or infinite after 5 steps.*no earlier checkpoint"):
+        fit(Rooted(), stream(), 5, folder=tmp_path / "c", progress=False, save_every=5)
+    assert checkpoints.manifest(tmp_path / "c") is None
+
+
 def test_ctrl_c_ends_after_the_step_and_can_be_resumed(tmp_path):
     def interrupt(step, method):
         if step == 8:
@@ -440,11 +456,28 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
         run(tmp_path / "c", 3, resume=True)
 
 
+def test_a_resumed_run_shows_its_callbacks_where_it_starts_even_if_nothing_is_left_to_do(tmp_path):
+    run(tmp_path / "c", 10)
+    for steps, seen in ((10, [10]), (12, [10, 11, 12])):
+        watched = []
+        run(tmp_path / "c", steps, resume=True, callbacks=[lambda step, method, to=watched: to.append(step)])
+        assert watched == seen
+
+
+def test_a_stream_of_another_seed_is_refused(tmp_path):
+    run(tmp_path / "c", 5)
+    other = Stream(lambda position, rng: {"input": torch.zeros(2, 1, 6, 6)}, seed=4)
+    with pytest.raises(checkpoints.CheckpointError, match="seed 3; this one has 4"):
+        fit(Noisy(), other, 10, folder=tmp_path / "c", resume=True, progress=False)
+
+
 def test_without_resume_a_run_starts_anew(tmp_path):
     run(tmp_path / "c", 10)
+    (tmp_path / "c" / "mine.txt").write_text("a file of yours")
     _, history = run(tmp_path / "c", 5)
     assert history.steps == 5
     assert checkpoints.load(tmp_path / "c")[0]["step"] == 5
+    assert (tmp_path / "c" / "mine.txt").exists()
 
 
 # --- precision --------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Stream:
     def __init__(self, make: Callable[[int, np.random.Generator], Batch], seed: int, ahead: int = 0):
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
+        if ahead < 0:
+            raise ValueError(f"ahead is {ahead}; expected 0 or more batches")
         self._make, self.seed, self.ahead = make, seed, ahead
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None
@@ -47,7 +49,8 @@ class Stream:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
             while len(self._waiting) <= self.ahead:
                 self._waiting.append(self._pool.submit(self.batch, self.position + len(self._waiting)))
-            batch = self._waiting.popleft().result()
+            batch = self._waiting[0].result()  # where it raises, the stream has not moved
+            self._waiting.popleft()
         self.position += 1
         return batch
 

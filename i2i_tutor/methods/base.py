@@ -24,7 +24,7 @@ class Recipe:
         steps: length of the training in steps (not epochs: a procedural world has none).
         learning_rate: of Adam, for every network.
         beta1, beta2: Adam's decay rates.
-        decay: fraction of the steps, at the end, over which the learning rate falls linearly to zero.
+        decay: fraction of the steps, at the end, over which the learning rate falls linearly towards zero.
         epoch: steps per epoch where the paper counts in epochs and decays in stairs; 0 decays smoothly.
     """
 

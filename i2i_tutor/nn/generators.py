@@ -9,8 +9,8 @@ from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 class UNet(nn.Module):
     """U-Net generator of pix2pix (section 3.2.1 and appendix 6.1.1), of any depth, with or without skips.
 
-    Level k halves the image ``depth`` times; width doubles from ``base`` up to ``8 * base``. With ``skips`` the output
-    of decoder level k is concatenated with the encoder's output of the same size, in the order [encoder, decoder].
+    The encoder halves the image ``depth`` times; width doubles from ``base`` up to ``8 * base``. With ``skips`` every
+    decoder level but the innermost gets the encoder's output of the same size, concatenated as [encoder, decoder].
     ``depth=8`` is the paper's ``unet_256`` (54,413,955 parameters for 3→3 channels), ``depth=7`` is ``unet_128``;
     ``skips=False`` is the encoder-decoder of the paper's Table 2.
 

@@ -22,6 +22,7 @@ class ImagePool(nn.Module):
             raise ValueError(f"size is {size}; a pool holds 0 or more images")
         self.size = size
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self._held = 0  # the count once more, so that a query does not wait for the device
         self.slots: list[str] = []  # one buffer (size, C, H, W) per member of the tuple, made at the first query
 
     @torch.no_grad()
@@ -35,11 +36,11 @@ class ImagePool(nn.Module):
         stored = [getattr(self, name) for name in self.slots]
         answers = [image.clone() for image in images]
         for n in range(len(images[0])):
-            count = int(self.count)
-            if count < self.size:
+            if self._held < self.size:
                 for slot, image in zip(stored, images, strict=True):
-                    slot[count] = image[n]
+                    slot[self._held] = image[n]
                 self.count += 1
+                self._held += 1
             elif torch.rand(()) < 0.5:
                 index = int(torch.randint(self.size, ()))
                 for slot, image, answer in zip(stored, images, answers, strict=True):
@@ -61,6 +62,7 @@ class ImagePool(nn.Module):
             if saved:
                 self._make_slots([(s.shape[1:], s.dtype, self.count.device) for s in saved])
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._held = int(self.count)
 
 
 class Queue(nn.Module):
@@ -81,6 +83,7 @@ class Queue(nn.Module):
         self.register_buffer("buffer", torch.zeros(size, width))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self.register_buffer("head", torch.zeros((), dtype=torch.long))  # where the next entry goes
+        self._held = 0  # the count once more, so that reading does not wait for the device
 
     @torch.no_grad()
     def push(self, entries: Tensor) -> None:
@@ -89,8 +92,13 @@ class Queue(nn.Module):
         where = (self.head + torch.arange(len(entries), device=self.buffer.device)) % self.size
         self.buffer[where] = entries
         self.head.copy_((self.head + len(entries)) % self.size)
-        self.count.copy_((self.count + len(entries)).clamp(max=self.size))
+        self._held = min(self._held + len(entries), self.size)
+        self.count.fill_(self._held)
 
     def entries(self) -> Tensor:
         """What the queue holds, ``(count, width)``, in no particular order; a copy."""
-        return self.buffer[: int(self.count)].clone()
+        return self.buffer[: self._held].clone()
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        super()._load_from_state_dict(*args, **kwargs)
+        self._held = int(self.count)
