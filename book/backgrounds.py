@@ -116,7 +116,7 @@ for name, skips in {"U-Net": True, "without skips": False}.items():
         adam.step()
         curves[name].append(loss.item())
 
-# %% mystnb={"image": {"alt": "Error against steps on a logarithmic axis. Both curves fall; the U-Net's ends well below that of the same network without skips."}}
+# %% mystnb={"image": {"alt": "Error against steps on a logarithmic axis. Both curves fall; the U-Net's ends well below that of a network without skips."}}
 figure, axis = plt.subplots(figsize=(5, 2.2))
 for (name, curve), style in zip(curves.items(), ("-", "--"), strict=True):
     axis.semilogy(curve, style, label=f"{name}: {curve[-1]:.3f} at the end")
@@ -141,7 +141,7 @@ plt.show()
 
 # %% mystnb={"image": {"alt": "A bar chart: naming every pixel 'wall' is right for 90 per cent of the pixels, but the mean IoU of wall and window is only 45 per cent."}}
 truth = np.zeros((10, 10), dtype=int)
-truth[2:4, 2:7] = 1  # a tenth of the wall is window
+truth[2:4, 2:7] = 1  # a tenth of the picture is window
 guess = np.zeros_like(truth)  # "it is all wall"
 confusion = np.histogram2d(truth.ravel(), guess.ravel(), bins=2, range=[[0, 2], [0, 2]])[0]
 accuracy = np.trace(confusion) / confusion.sum()

@@ -11,6 +11,7 @@ import torch
 
 from i2i_tutor import results
 from i2i_tutor.methods.base import Recipe
+from i2i_tutor.training import History
 
 PROFILES = ("smoke", "fast", "paper")
 DEVICES = ("cpu", "cuda")
@@ -30,6 +31,7 @@ class Run:
     resume: bool
     parameters: dict[str, Any]
     metrics: results.Metrics = field(default_factory=dict)
+    trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def checkpoints(self, name: str) -> Path:
@@ -46,10 +48,23 @@ class Run:
         """Add measured numbers of one arm ("method", "baseline", ...); they end in the results file."""
         self.metrics.setdefault(arm, {}).update(metrics)
 
+    def trained(self, arm: str, history: History) -> None:
+        """Note how an arm was trained: steps, seconds, arithmetic, and whether it was interrupted."""
+        self.trainings[arm] = {
+            "steps": history.steps,
+            "seconds": history.seconds,
+            "arithmetic": history.arithmetic,
+            "interrupted": history.interrupted,
+        }
+
     def judged(self) -> list[dict[str, Any]]:
-        """The chapter's live claims with what was measured. At ``smoke`` nothing is judged: ``held`` is None."""
+        """The chapter's live claims with what was measured.
+
+        At ``smoke``, and where a training was interrupted, nothing is judged: ``held`` is None.
+        """
         rows = [claim.judge(self.metrics) for claim in results.claims(self.chapter) if claim.live]
-        return [row if self.profile != "smoke" else row | {"held": None} for row in rows if row]
+        counts = self.profile != "smoke" and not any(one["interrupted"] for one in self.trainings.values())
+        return [row if counts else row | {"held": None} for row in rows if row]
 
     def close(self) -> Path:
         """Write ``results.json`` and return its path."""
@@ -63,6 +78,7 @@ class Run:
                 "source": self.source,
                 "parameters": self.parameters,
                 "metrics": self.metrics,
+                "trainings": self.trainings,
                 "claims": self.judged(),
                 "seconds": time.monotonic() - self.began,
                 **results.provenance(self.device),
@@ -85,6 +101,7 @@ def open_run(
     resume: bool,
     allow_slow: bool,
     slow: str = "",
+    own: Mapping[str, Any] | None = None,
     **numbers: Any,
 ) -> Run:
     """Check a chapter's parameters, seed torch, and say what will be computed where.
@@ -94,6 +111,7 @@ def open_run(
         recipes: the method's recipe for every profile.
         sources: the worlds and real sets that the chapter knows.
         slow: what the paper's profile costs, in words; printed when it is asked for without a GPU.
+        own: the chapter's own parameters, which are no numbers of the recipe; noted in the results.
         numbers: the method's own parameters; None means the recipe's.
 
     Raises:
@@ -114,7 +132,7 @@ def open_run(
     folder = Path(out or f"runs/{chapter}")
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    given = {"steps": steps, "resume": resume, **numbers}
+    given = {"steps": steps, "resume": resume, **(own or {}), **numbers}
     parameters = {name: value for name, value in given.items() if value is not None}
     print(f"{chapter}: profile {profile}, seed {seed}, {source} data, {recipe.steps} steps on {place}")
     return Run(chapter, profile, seed, source, recipe, place, folder, resume, parameters)

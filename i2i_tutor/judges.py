@@ -6,7 +6,7 @@ A judge is a one-player game, so it is trained by the same ``fit`` as everything
 import hashlib
 import inspect
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -150,36 +150,40 @@ def segmenter(source: str = "procedural", size: int = 64, steps: int | None = No
     Returns the network in evaluation mode and ``{"held_out": {pixel_accuracy, class_accuracy, class_iou}, ...}``.
     ``steps`` shortens the training (smoke runs); such a judge is cached apart and judges nothing that counts.
     """
-    recipe = SegmenterRecipe(size=size) if steps is None else replace(SegmenterRecipe(size=size), steps=steps)
+    recipe = SegmenterRecipe(size=size) if steps is None else SegmenterRecipe(size=size, steps=steps)
     name = f"segmenter-{source}-{size}-{_fingerprint(recipe)}"
-    weights, about = _cache() / f"{name}.safetensors", _cache() / f"{name}.json"
-    game = Segmentation(recipe)
+    folder = download.cache_folder() / "judges"
+    weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
     if weights.is_file() and about.is_file():
-        game.segmenter.load_state_dict(load_file(weights))
-        report = json.loads(about.read_text())
+        judge = Segmenter(len(facade_drawing.CLASSES), recipe.base)
+        judge.load_state_dict(load_file(weights))
+        report = json.loads(about.read_text(encoding="utf-8"))
     else:
-        report = _train(game, source)
-        state = {key: value.contiguous() for key, value in game.segmenter.state_dict().items()}
+        judge, report = _train(recipe, source)
+        state = {key: value.contiguous() for key, value in judge.state_dict().items()}
         write_atomically(weights, lambda file: file.write(save(state)))
         write_text(about, json.dumps(report, indent=1))
-    return game.segmenter.eval().requires_grad_(False), report
+    return judge.eval().requires_grad_(False), report
 
 
-def _train(game: Segmentation, source: str) -> dict[str, Any]:
-    recipe = game.recipe
+def _train(recipe: SegmenterRecipe, source: str) -> tuple[Segmenter, dict[str, Any]]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        game.__init__(recipe)  # type: ignore[misc]  # weights from the judge's own seed
+        torch.default_generator.manual_seed(SEED)
+        game = Segmentation(recipe)
         stream = facades.train(recipe.size, recipe.batch, SEED, source=source)  # type: ignore[arg-type]
-        fit(game, stream, recipe.steps, rates=linear_tail(recipe.steps, recipe.decay), title="judge")
-    game.segmenter.eval()
-    held_out = facades.evaluation(recipe.size, 100, source=source)  # type: ignore[arg-type]
-    scores = metrics.fcn_score(held_out["target"], held_out["labels"], game.segmenter)
-    return {"source": source, "recipe": asdict(recipe), "held_out": scores}
+        # fp32 everywhere, so that every machine has the same judge
+        rates = linear_tail(recipe.steps, recipe.decay)
+        history = fit(game, stream, recipe.steps, rates=rates, precision="fp32", title="judge")
+    if history.interrupted:
+        raise KeyboardInterrupt("the judge's training was interrupted; nothing is cached")
+    judge = game.segmenter.eval()
+    return judge, {"source": source, "recipe": asdict(recipe), "held_out": held_out_scores(judge, source, recipe.size)}
 
 
-def _cache() -> Path:
-    return download.cache_folder() / "judges"
+def held_out_scores(judge: Segmenter, source: str, size: int) -> dict[str, float]:
+    """How a judge reads 100 real photographs of a world that no training has seen."""
+    photos = facades.evaluation(size, 100, source=source)  # type: ignore[arg-type]
+    return metrics.fcn_score(photos["target"], photos["labels"], judge)
 
 
 def _fingerprint(recipe: Recipe) -> str:

@@ -134,7 +134,7 @@ def verdict(claim: Claim) -> dict[str, list]:
         if row["chapter"] == claim.chapter:
             arms = row["metrics"] if claim.live else {row["arm"]: row["metrics"].get("method", {})}
             seeds.setdefault(row["seed"], {}).update(arms)
-    judged = [row for _, metrics in sorted(seeds.items()) if (row := claim.judge(metrics))]
+    judged = [decided for _, metrics in sorted(seeds.items()) if (decided := claim.judge(metrics))]
     columns = {"baseline": "baseline_value", "value": "value", "held": "held"}
     return {name: [row[key] for row in judged] for name, key in columns.items()}
 

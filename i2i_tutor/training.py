@@ -1,5 +1,6 @@
 """The one training loop: ``play`` takes a step of any method, ``fit`` takes many and can be interrupted and resumed."""
 
+import json
 import math
 import os
 import signal
@@ -131,6 +132,8 @@ def play(
             if number == 0:
                 method(scene, {t.loss for t in due})
             terms = getattr(method, turn.loss)(scene)
+        if not terms:
+            raise ValueError(f"the turn {turn.loss!r} returned no term; it has nothing to minimise")
         movers = [p for name in turn.moves for p in getattr(method, name).parameters() if p.requires_grad]
         total = torch.stack([term.float() for term in terms.values()]).sum()
         total.backward(inputs=movers)
@@ -229,7 +232,8 @@ def fit(
     """Train ``method`` for ``steps`` steps on batches from ``stream``.
 
     Knows nothing about any paper. With ``folder`` it writes a checkpoint every ``save_every`` steps (by default ten
-    times) and at the end; ``resume=True`` continues from the last whole one, **bit for bit** as if never interrupted.
+    times) and at the end; ``resume=True`` continues from the last whole one, **bit for bit** as if never interrupted
+    (on a GPU as far as its kernels are deterministic).
     Ctrl-C ends it after the step in progress and returns what it has; a second Ctrl-C ends it at once.
 
     Args:
@@ -248,7 +252,7 @@ def fit(
     folder = Path(folder) if folder is not None else None
     context = autocast(device, precision)
     history = History(arithmetic="fp32" if context is nullcontext else "bf16")
-    method.to(device).train()
+    method.to(device).train().zero_grad()  # a learner may have tried a backward() before
     optimisers = make_optimisers(method)
     base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
     start = 0
@@ -356,6 +360,7 @@ def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream
             "at": dict(history.at),
             "steps": history.steps,
             "seconds": history.seconds,
+            "arithmetic": history.arithmetic,
         },
         "random": {
             "cpu": torch.get_rng_state(),
@@ -372,13 +377,20 @@ def _restore(
     history: History,
 ) -> int:
     about, state = checkpoints.load(folder)
-    wanted = method.settings()
-    for key, value in wanted.items():
-        if about.get(key) != value:
-            raise checkpoints.CheckpointError(
-                f"{folder} holds a run with {key} = {about.get(key)}, not {value}; "
-                "choose another folder or start anew with resume=False"
-            )
+    wanted = json.loads(json.dumps(method.settings()))
+    saved = {key: about.get(key) for key in wanted}
+    if saved != wanted:
+        old, new = saved.get("recipe") or {}, wanted["recipe"]
+        differ = [f"{key} = {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
+        raise checkpoints.CheckpointError(
+            f"{folder} holds a run of {saved['method']} with {', '.join(differ) or 'another recipe'}; "
+            "choose another folder or start anew with resume=False"
+        )
+    if state["history"]["arithmetic"] != history.arithmetic:
+        raise checkpoints.CheckpointError(
+            f"{folder} was trained in {state['history']['arithmetic']}, this run would use {history.arithmetic}; "
+            "say precision= to continue as before"
+        )
     method.load_state_dict(state["method"])
     for name, optimiser in optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])

@@ -10,6 +10,7 @@ import torch
 
 from i2i_tutor import chapter, results
 from i2i_tutor.methods.pix2pix import RECIPES
+from i2i_tutor.training import History
 
 ROOT = Path(__file__).parent.parent
 
@@ -144,7 +145,7 @@ def open_run(folder, **changes):
 
 
 def test_a_run_knows_its_recipe_and_writes_its_results(tmp_path):
-    run = open_run(tmp_path, steps=3, lambda_pixel=5.0, patch_layers=None)
+    run = open_run(tmp_path, steps=3, lambda_pixel=5.0, patch_layers=None, own={"task": "t"})
     assert run.recipe.steps == 3
     assert run.recipe.lambda_pixel == 5.0
     assert run.recipe.patch_layers == RECIPES["smoke"].patch_layers
@@ -152,10 +153,12 @@ def test_a_run_knows_its_recipe_and_writes_its_results(tmp_path):
     run.record("baseline", {"class_iou": 0.2})
     written = json.loads(run.close().read_text())
     assert written["metrics"]["method"] == {"class_iou": 0.5}
-    assert written["parameters"] == {"steps": 3, "lambda_pixel": 5.0, "resume": False}
+    assert written["parameters"] == {"steps": 3, "lambda_pixel": 5.0, "resume": False, "task": "t"}
     assert [(row["id"], row["held"]) for row in written["claims"]] == [("pix2pix-fcn", None)]  # smoke judges nothing
     run.profile = "fast"
     assert run.judged()[0]["held"] is True
+    run.trained("method", History(steps=2, interrupted=True))
+    assert run.judged()[0]["held"] is None  # what was interrupted is not judged
 
 
 def test_the_profile_defaults_to_the_environment(tmp_path, monkeypatch):

@@ -450,7 +450,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     run(tmp_path / "c", 5)
     other = Noisy(Recipe(size=1, batch=1, steps=1, learning_rate=0.1))
-    with pytest.raises(checkpoints.CheckpointError, match="recipe"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"a run of noisy with learning_rate = 0.0002, not 0.1"):
         fit(other, noisy_stream(), 10, folder=tmp_path / "c", resume=True, progress=False)
     with pytest.raises(checkpoints.CheckpointError, match="already at step 5; 3 steps"):
         run(tmp_path / "c", 3, resume=True)
@@ -511,3 +511,22 @@ def test_a_recipe_chooses_its_schedule():
     assert all(official(step) == expected(step) for step in range(0, 80_000, 399))
     assert schedule(Recipe(size=1, batch=1, steps=1, epoch=400))(0) == 1.0  # one step of the paper's recipe
     assert schedule(Recipe(size=1, batch=1, steps=100))(99) == pytest.approx(1 / 51)
+
+
+def test_other_data_and_other_arithmetic_are_refused_on_resume(tmp_path):
+    run(tmp_path / "c", 5)
+    with pytest.raises(checkpoints.CheckpointError, match="was trained in fp32, this run would use bf16"):
+        run(tmp_path / "c", 10, resume=True, precision="bf16")
+    other = noisy_stream()
+    other.about = {"source": "cmp"}
+    with pytest.raises(checkpoints.CheckpointError, match=r"saved stream shows .* this one .*cmp"):
+        fit(Noisy(), other, 10, folder=tmp_path / "c", resume=True, progress=False)
+
+
+def test_a_turn_without_terms_is_named():
+    class Empty(Toy):
+        def push(self, scene):
+            return {}
+
+    with pytest.raises(ValueError, match="'push' returned no term"):
+        played(Empty())

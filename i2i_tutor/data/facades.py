@@ -59,8 +59,11 @@ def train(
     _check(size, task, source)
     load_size = check_sizes(size, batch, load_size)
     if source == "procedural":
-        return _procedural_stream(size, batch, seed, task, ahead, paired)
-    return _cmp_stream(size, batch, seed, task, load_size, ahead, paired)
+        stream = _procedural_stream(size, batch, seed, task, ahead, paired)
+    else:
+        stream = _cmp_stream(size, batch, seed, task, load_size, ahead, paired)
+    stream.about = {"world": "facades", "source": source, "task": task, "size": size, "batch": batch, "paired": paired}
+    return stream
 
 
 def evaluation(

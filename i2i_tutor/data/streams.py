@@ -22,14 +22,21 @@ class Stream:
         make: function of (position, rng) to a dict of tensors.
         seed: non-negative integer.
         ahead: batches made in advance by a background thread; 0 makes each when it is asked for.
+        about: plain values that say what the stream shows (world, size, batch, ...). A resumed run compares them.
     """
 
-    def __init__(self, make: Callable[[int, np.random.Generator], Batch], seed: int, ahead: int = 0):
+    def __init__(
+        self,
+        make: Callable[[int, np.random.Generator], Batch],
+        seed: int,
+        ahead: int = 0,
+        about: dict[str, Any] | None = None,
+    ):
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if ahead < 0:
             raise ValueError(f"ahead is {ahead}; expected 0 or more batches")
-        self._make, self.seed, self.ahead = make, seed, ahead
+        self._make, self.seed, self.ahead, self.about = make, seed, ahead, about or {}
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[Batch]] = deque()
@@ -55,11 +62,13 @@ class Stream:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed, "position": self.position}
+        return {"seed": self.seed, "position": self.position, "about": self.about}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["seed"] != self.seed:
             raise ValueError(f"the saved stream has seed {state['seed']}; this one has {self.seed}")
+        if state["about"] != self.about:
+            raise ValueError(f"the saved stream shows {state['about']}; this one {self.about}")
         self._waiting.clear()
         self.position = int(state["position"])
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from i2i_tutor.data import facades
 from i2i_tutor.methods import build
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix, Pix2PixRecipe
 from i2i_tutor.nn import PixelGAN, count_parameters
-from i2i_tutor.training import make_optimisers, play
+from i2i_tutor.training import fit, make_optimisers, play, schedule
 
 TINY = replace(RECIPES["smoke"], base=4)
 
@@ -182,3 +183,17 @@ def test_bias_free_layers_of_the_paper():
     method = Pix2Pix(replace(RECIPES["paper"], base=2))
     biased = [m for m in method.generator.modules() if isinstance(m, nn.ConvTranspose2d) and m.bias is not None]
     assert len(biased) == 1
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    def train(folder, steps, resume=False):
+        torch.manual_seed(3)
+        method = Pix2Pix(replace(TINY, norm="batch", dropout_layers=2, steps=6))
+        data = facades.train(32, 2, seed=3)
+        fit(method, data, steps, rates=schedule(method.recipe), folder=folder, resume=resume, progress=False)
+        return method.state_dict()
+
+    straight = train(tmp_path / "straight", 6)
+    train(tmp_path / "parts", 3)
+    parts = train(tmp_path / "parts", 6, resume=True)
+    assert all(torch.equal(straight[name], parts[name]) for name in straight)
