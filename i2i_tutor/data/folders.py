@@ -59,7 +59,7 @@ def pairs(
         first, second = (a, b) if direction == "AtoB" else (b, a)
         return {"input": to_tensor(first), "target": to_tensor(second)}
 
-    return Stream(make, seed, ahead)
+    return Stream(make, seed, ahead, {"pairs": len(shelf), "size": size, "batch": batch, "direction": direction})
 
 
 def unpaired(
@@ -83,7 +83,7 @@ def unpaired(
         (b,) = shelf_b.batch(epoch_indices(position, batch, len(shelf_b), unrelated(seed)), size, rng)
         return {"a": to_tensor(a), "b": to_tensor(b)}
 
-    return Stream(make, seed, ahead)
+    return Stream(make, seed, ahead, {"a": len(shelf_a), "b": len(shelf_b), "size": size, "batch": batch})
 
 
 def evaluation(

@@ -14,7 +14,7 @@ from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix, Pix2PixRecipe
 from i2i_tutor.nn import PixelGAN, count_parameters
 from i2i_tutor.training import fit, make_optimisers, play, schedule
 
-TINY = replace(RECIPES["smoke"], base=4)
+TINY = replace(RECIPES["smoke"], base=4, lambda_pixel=100.0)
 
 
 def batch(count=2, size=32, seed=0):
