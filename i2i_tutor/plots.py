@@ -40,7 +40,7 @@ STYLE: Any = {
 }
 
 
-def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 1.5) -> Figure:
+def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 1.1) -> Figure:
     """A table of pictures: one column per entry, one row per image.
 
     columns: title → images ``(N, C, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
@@ -163,14 +163,14 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
     """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
 
     frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
-    what the reader sees change. Without script, and in print, all frames stand below each other.
+    what the reader sees change; enlarge: pixels of the page per pixel. Without script, and in print, all frames stand
+    below each other.
     """
     if len(frames) != len(labels) or not frames:
         raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
     items = []
     for frame, label in zip(frames, labels, strict=True):
-        picture = Image.fromarray(frame)
-        picture = picture.resize((picture.width * enlarge, picture.height * enlarge), Image.Resampling.NEAREST)
+        picture = Image.fromarray(frame)  # the page enlarges it, so that it stays small on the way
         text = html.escape(f"{alt}: {label}", quote=True)
         items.append(
             f'<figure><img alt="{text}" src="{_data_uri(picture)}" style="width:100%;image-rendering:pixelated">'
