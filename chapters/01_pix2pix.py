@@ -106,12 +106,12 @@ recipe = run.recipe
 # A drawn house can be photographed again and again, in other materials, colours and light.
 # Below, each row is one house.
 
-# %% mystnb={"image": {"alt": "Three rows, each a label map and then three photographs of the same drawn house. Windows and doors stay in place, while wall colour, material, light and sky change from photograph to photograph."}}
-houses = range(3, 6)
-labels, _ = facade_drawing.draw(houses, 128)
+# %% mystnb={"image": {"alt": "Two rows, each a label map and then three photographs of the same drawn house. Windows and doors stay in place, while wall colour, material, light and sky change from photograph to photograph."}}
+houses = range(3, 5)
+labels, _ = facade_drawing.draw(houses, 96)
 shots = {"labels": to_tensor(facade_drawing.colourise(labels))}
 for number in range(3):
-    shots[f"photograph {number + 1}"] = to_tensor(facade_drawing.draw(houses, 128, photo=number)[1])
+    shots[f"photograph {number + 1}"] = to_tensor(facade_drawing.draw(houses, 96, photo=number)[1])
 plots.grid(shots)
 
 # %% [markdown]

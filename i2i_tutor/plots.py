@@ -207,7 +207,7 @@ def _rgb(images: Tensor) -> Tensor:
 
 def _data_uri(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80)
+    picture.save(buffer, "WEBP", quality=70)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
