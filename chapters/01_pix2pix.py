@@ -380,7 +380,7 @@ assert equal
 #
 # ## Training
 #
-# This run is a small copy of the paper's: 64 instead of 256 pixels, batch 4, instance norm, four halvings, 1,500 steps at five times the learning rate.
+# This run is a small copy of the paper's: 64 instead of 256 pixels, batch 4, instance norm, four halvings, 1,000 steps at five times the learning rate.
 # And $\lambda = 10$, because a drawn plan has far more right photographs than a real one.
 # `recipe` holds the numbers; the paper's stand in the last section.
 #
@@ -441,7 +441,7 @@ for name, (_, history, _) in trained.items():
     run.trained(name, history)
     print(f"{name}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
 
-# %% mystnb={"image": {"alt": "Loss terms of the method over the steps. The discriminator's loss and the generator's GAN term start at the dashed undecided line, ln 2; the discriminator sinks below it and the generator's term rises above. The L1 term falls quickly, then slowly."}}
+# %% mystnb={"image": {"alt": "Loss terms of the method over the steps. The discriminator's loss and the generator's GAN term start at the dashed undecided line, ln 2; the discriminator settles below it and the generator's term above. The L1 term shows no trend."}}
 model, history, film = trained["L1 + cGAN"]
 plots.curves(history, undecided={"discriminator": 0.6931, "gan": 0.6931})
 
@@ -462,7 +462,7 @@ plots.scrub(
 # %% [markdown]
 # ## Results
 
-# %% mystnb={"image": {"alt": "Five houses in rows; columns: label map, L1 alone, L1 with conditional GAN, one real photograph. L1 alone gives blurred fronts in dull colours; with the discriminator the fronts have brick and stone texture, window frames and clear edges, though other colours than the photograph."}}
+# %% mystnb={"image": {"alt": "Five houses in rows; columns: label map, L1 alone, L1 with conditional GAN, one real photograph. L1 alone gives flat grey-brown fronts with faint windows; with the discriminator windows, roof and door stand out in strong contrast and colour, in the right places but rough, and in other colours than the photograph."}}
 columns = {"input": test["input"][:5]}
 outputs = {name: [] for name in trained}
 for name, (net, _, _) in trained.items():
@@ -482,7 +482,7 @@ figure
 # (p7)=
 # **Who does what?** The power spectrum separates coarse from fine: how much brightness varies at one cycle per image, at two, at ten.
 
-# %% mystnb={"image": {"alt": "Power spectra on logarithmic axes. All three curves agree at low frequencies. From about a fifth of the way, the L1 curve falls far below that of real photographs, while L1 with conditional GAN stays close to it."}}
+# %% mystnb={"image": {"alt": "Power spectra on logarithmic axes. The L1 curve lies below that of real photographs everywhere, three times at low and twenty times at high frequencies; L1 with conditional GAN stays close to the photographs throughout."}}
 curves = {"real photographs": test["target"], **outputs}
 spectra = {name: metrics.spectrum(images)[1:].tolist() for name, images in curves.items()}
 cycles = range(1, recipe.size // 2)
@@ -494,7 +494,8 @@ plots.lines(
 # %% [markdown]
 # Compare the curves left and right.
 # The paper's idea is a division of labour: L1 for the coarse left half, small patches for the fine right half.
-# What the right half gained over L1 alone, only the discriminator can have added, since nothing else differs.
+# Here L1 loses power everywhere, because even the colour of a whole wall is a guess; but it loses most on the right.
+# What either half gained over L1 alone, only the discriminator can have added, since nothing else differs.
 
 # %% [markdown]
 # ## Measuring
@@ -678,7 +679,7 @@ plots.table(["claim (each seed)", "paper", "baseline", "method", "seeds on which
 # The paper names its own failures: input that is sparse, or unlike anything in training.
 # An empty wall, a plan turned on its head, and a chessboard of windows:
 
-# %% mystnb={"image": {"alt": "Three unusual plans and what the network paints. The empty wall is filled with a repeating, smeared texture; the plan on its head gets sky-like texture in odd places; the chessboard becomes windows without order. None looks like a house."}}
+# %% mystnb={"image": {"alt": "Three unusual plans and what the network paints. The empty wall becomes blotches of wall texture that are not in the plan, the plan on its head keeps its windows upside down, the chessboard becomes noise without squares. None looks like a house."}}
 colours = torch.from_numpy(facade_drawing.COLOURS).float() / 127.5 - 1
 empty = colours[1].view(1, 3, 1, 1).expand(1, 3, recipe.size, recipe.size)
 upside_down = test["input"][:1].flip(2)
@@ -692,7 +693,7 @@ plots.grid({"input": unusual, "L1 + cGAN": model.translate(unusual.to(run.device
 #
 # **What $D$ sees.** Its logits as a map over a real and a made photograph of one plan: bright means "real".
 
-# %% mystnb={"image": {"alt": "Two houses, real and made, each beside the discriminator's map of probabilities. The real house's map is mostly bright, the made one's mostly dark, with differences from patch to patch."}}
+# %% mystnb={"image": {"alt": "A real and a made photograph of one plan, each beside the discriminator's map of probabilities. The real one's map is almost white, the made one's dark grey, darker in some patches than in others."}}
 if recipe.adversary != "none":
     with torch.no_grad():
         plan = test["input"][:1].expand(2, -1, -1, -1).to(run.device)
@@ -706,7 +707,7 @@ if recipe.adversary != "none":
 
 # %% mystnb={"image": {"alt": "A plan of twice the training size and the painted house: windows and walls keep their texture at the scale they had in training, so they look finer relative to the house."}}
 large = facades.evaluation(min(2 * recipe.size, 512), 2, task)
-plots.grid({"input": large["input"], "L1 + cGAN": model.translate(large["input"].to(run.device)).cpu()}, scale=2.0)
+plots.grid({"input": large["input"], "L1 + cGAN": model.translate(large["input"].to(run.device)).cpu()}, scale=1.6)
 
 # %% [markdown]
 # :::{admonition} Misconception: "train with dropout, test without"

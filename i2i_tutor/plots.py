@@ -40,7 +40,7 @@ STYLE: Any = {
 }
 
 
-def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 1.1) -> Figure:
+def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 0.85) -> Figure:
     """A table of pictures: one column per entry, one row per image.
 
     columns: title → images ``(N, C, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
@@ -207,7 +207,7 @@ def _rgb(images: Tensor) -> Tensor:
 
 def _data_uri(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=70)
+    picture.save(buffer, "WEBP", quality=55)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

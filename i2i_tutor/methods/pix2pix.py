@@ -81,7 +81,7 @@ RECIPES = {
     # Minutes instead of days: a fiftieth of the steps at five times the learning rate. Drawn plans have far more right
     # photographs than real ones, so the L1 term gets less weight. Patches of 16 at 64 px are what 70 is at 256.
     "fast": Pix2PixRecipe(
-        size=64, load_size=72, batch=4, steps=1500, epoch=0, base=32, depth=4, norm="instance", dropout_layers=2,
+        size=64, load_size=72, batch=4, steps=1000, epoch=0, base=32, depth=4, norm="instance", dropout_layers=2,
         patch_layers=1, learning_rate=1e-3, lambda_pixel=10.0,
     ),
     "paper": Pix2PixRecipe(),
