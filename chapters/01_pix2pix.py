@@ -106,11 +106,11 @@ recipe = run.recipe
 # A drawn house can be photographed again and again, in other materials, colours and light.
 # Below, each row is one house.
 
-# %% mystnb={"image": {"alt": "Two rows, each a label map and then three photographs of the same drawn house. Windows and doors stay in place, while wall colour, material, light and sky change from photograph to photograph."}}
+# %% mystnb={"image": {"alt": "Two rows, each a label map and then two photographs of the same drawn house. Windows and doors stay in place, while wall colour, material, light and sky change from photograph to photograph."}}
 houses = range(3, 5)
 labels, _ = facade_drawing.draw(houses, 96)
 shots = {"labels": to_tensor(facade_drawing.colourise(labels))}
-for number in range(3):
+for number in range(2):
     shots[f"photograph {number + 1}"] = to_tensor(facade_drawing.draw(houses, 96, photo=number)[1])
 plots.grid(shots)
 
@@ -272,7 +272,7 @@ for side in (64, 128, 256, 512):
 house = facades.evaluation(128, 1)["target"]
 explorer = PatchGAN(3, base=4, layers=2, norm="none")
 frames, captions = [], []
-for row, column in [(5, 5), (5, 15), (15, 5), (15, 15), (25, 15), (25, 25)]:
+for row, column in [(5, 5), (15, 15), (25, 15)]:
     image = house.clone().requires_grad_(True)
     explorer(image)[0, 0, row, column].backward()
     seen = (image.grad.abs().sum(dim=1, keepdim=True) > 0).float()
