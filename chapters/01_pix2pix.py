@@ -71,8 +71,9 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from ipywidgets import Dropdown, IntSlider
 
-from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results
+from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results, widgets
 from i2i_tutor.data import facade_drawing, facades
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
@@ -479,6 +480,31 @@ figure
 # It need not be what the photograph in the last column shows: it is *a* photograph of this plan, or on its way to one, not *the* one.
 # After so few steps it is no good photograph either; the numbers below say how far it has come.
 #
+# **Change a plan yourself.** In a running notebook the controls repaint a house: every pixel of one class becomes another.
+# The page shows the first state.
+
+# %% mystnb={"image": {"alt": "A plan whose windows have been turned into doors, and its translation: where the windows were, the generator paints what it knows of doors."}}
+classes = list(facade_drawing.CLASSES)
+colours = torch.from_numpy(facade_drawing.COLOURS).float() / 127.5 - 1
+
+
+def repainted(house, every, becomes):
+    """Translate an evaluation plan in which all pixels of one class have become another."""
+    plan = test["labels"][house].clone()
+    plan[plan == classes.index(every)] = classes.index(becomes)
+    plan = colours[plan].permute(2, 0, 1)[None]
+    return plots.grid({"changed plan": plan, "L1 + cGAN": model.translate(plan.to(run.device)).cpu()}, scale=1.6)
+
+
+if task == "labels_to_photo":
+    widgets.live(
+        repainted,
+        house=IntSlider(value=1, max=len(test["labels"]) - 1, continuous_update=False),
+        every=Dropdown(options=classes, value="window"),
+        becomes=Dropdown(options=classes, value="door"),
+    )
+
+# %% [markdown]
 # (p7)=
 # **Who does what?** The power spectrum separates coarse from fine: how much brightness varies at one cycle per image, at two, at ten.
 
@@ -612,6 +638,12 @@ sweep_table(["patch_1", "l1_cgan", "patch_34", "patch_70"])  # l1_cgan has patch
 sweep_table(["photo_to_labels_l1", "photo_to_labels_cgan", "photo_to_labels_l1_cgan"])
 
 # %% [markdown]
+# **Other inputs.** The same networks and losses, fed with edges or with grey pictures. Nothing but `task` changes.
+
+# %%
+sweep_table(["edges_l1", "edges_l1_cgan", "grey_l1", "grey_l1_cgan"])
+
+# %% [markdown]
 # **Is noise at the input used?** We translate each plan twice with new noise and dropout, and compare the two pictures.
 
 # %% mystnb={"image": {"alt": "Three plans, and for each two translations with new random draws. Plan and layout are the same in both; fine grain and colours of small parts differ."}}
@@ -680,7 +712,6 @@ plots.table(["claim (each seed)", "paper", "baseline", "method", "seeds on which
 # An empty wall, a plan turned on its head, and a chessboard of windows:
 
 # %% mystnb={"image": {"alt": "Three unusual plans and what the network paints. The empty wall becomes blotches of wall texture that are not in the plan, the plan on its head keeps its windows upside down, the chessboard becomes noise without squares. None looks like a house."}}
-colours = torch.from_numpy(facade_drawing.COLOURS).float() / 127.5 - 1
 empty = colours[1].view(1, 3, 1, 1).expand(1, 3, recipe.size, recipe.size)
 upside_down = test["input"][:1].flip(2)
 tiles = (torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8) % 2 + 1  # facade and window
