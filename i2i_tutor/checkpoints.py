@@ -78,7 +78,7 @@ def manifest(folder: Path) -> dict[str, Any] | None:
     """The folder's manifest, or None where no checkpoint was ever completed."""
     try:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is not readable JSON; remove {folder} to start anew") from error

@@ -22,7 +22,7 @@ LAUNCHERS = {
 }  # fmt: skip
 
 
-def launch(launcher: str, script: Path, *arguments: Path) -> None:
+def launch(launcher: str, script: Path, *arguments: Path | str) -> None:
     command = [sys.executable, "-m", *LAUNCHERS[launcher], str(script), *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
     assert run.returncode == 0, run.stderr[-4000:]
@@ -132,6 +132,16 @@ def test_shares_of_a_stream_cover_it_and_keep_its_rhythm():
     other = stream().share(0, 2)
     with pytest.raises(ValueError, match="processes"):
         other.load_state_dict(stream().share(0, 3).state_dict())
+
+
+def test_the_script_of_the_page_runs_with_and_without_a_launcher(tmp_path):
+    page = (HERE.parent / "book/more_gpus.md").read_text(encoding="utf-8")
+    script = tmp_path / "train.py"
+    script.write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1))
+    launch("torchrun", script, "smoke", tmp_path / "two")
+    assert checkpoints.manifest(tmp_path / "two")["step"] == len(checkpoints.manifest(tmp_path / "two")["others"]) * 4
+    subprocess.run([sys.executable, str(script), "smoke", str(tmp_path / "one")], check=True, capture_output=True)
+    assert "others" not in checkpoints.manifest(tmp_path / "one")
 
 
 @pytest.mark.soak
