@@ -24,7 +24,8 @@ from i2i_tutor.files import sha256, write_atomically, write_text
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.training import fit, linear_tail
 
-INCEPTION_SHA256 = "6726825d"  # how the hash of the weights begins: their publisher puts it into the file's name
+# Of torch-fidelity's file of weights; its first digits stand in the file's name
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SEED = 20_000  # of every judge; no chapter reports runs with it
 
 
@@ -96,7 +97,7 @@ class Inception(nn.Module):
         weights = weights or download.cache_folder() / "weights-inception-2015-12-05-6726825d.pth"
         if not weights.is_file():
             raise FileNotFoundError(f"FID needs Inception's weights, which are not at {weights}")
-        if not sha256(weights).startswith(INCEPTION_SHA256):  # torch-fidelity unpickles what it is given
+        if sha256(weights) != INCEPTION_SHA256:  # torch-fidelity unpickles what it is given
             raise ValueError(f"{weights} is not the weights file that FID is defined with: its SHA-256 is another")
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3

@@ -35,7 +35,10 @@ class BatchStream(Protocol):
 
 
 class Callback(Protocol):
-    """Looks at a training without changing it. Called with the number of steps done, first before any is taken."""
+    """Looks at a training without changing it. Called with the number of steps done, first before any is taken.
+
+    One that has ``state_dict`` and ``load_state_dict`` (tensors and plain values) finds its memory again on resume.
+    """
 
     def __call__(self, step: int, method: Method) -> None: ...
 
@@ -268,9 +271,10 @@ def fit(
         stream = stream.share(processes.rank(), processes.count())
     optimisers = make_optimisers(method)
     base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
+    callbacks = callbacks if processes.rank() == 0 else ()
     start = 0
     if resume and folder is not None and checkpoints.manifest(folder) is not None:
-        start = _restore(folder, method, optimisers, stream, history)
+        start = _restore(folder, method, optimisers, stream, history, callbacks)
     else:
         if folder is not None:
             checkpoints.remove(folder)
@@ -285,7 +289,6 @@ def fit(
         progress = not os.environ.get("I2I_QUIET")
     title = f"{title or method.name}, {history.arithmetic}" + (f" x {processes.count()}" if several else "")
     bar = tqdm(total=steps, initial=start, desc=title, disable=not progress or processes.rank() > 0)
-    callbacks = callbacks if processes.rank() == 0 else ()
     began, earlier = time.monotonic(), history.seconds
 
     def save(done: int) -> None:
@@ -293,7 +296,7 @@ def fit(
         history.seconds = earlier + time.monotonic() - began
         if folder is not None:
             _check_weights(method, done, folder)  # so that no checkpoint ever holds a poisoned network
-            checkpoints.save(folder, done, _state(method, optimisers, stream, history), method.settings())
+            checkpoints.save(folder, done, _state(method, optimisers, stream, history, callbacks), method.settings())
 
     done = start
     try:
@@ -391,7 +394,13 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream, history: History) -> dict[str, Any]:
+def _state(
+    method: Method,
+    optimisers: dict[str, Optimizer],
+    stream: BatchStream,
+    history: History,
+    callbacks: Sequence[Callback],
+) -> dict[str, Any]:
     return {
         "method": method.state_dict(),
         "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
@@ -403,11 +412,16 @@ def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream
             "seconds": history.seconds,
             "arithmetic": history.arithmetic,
         },
+        "callbacks": [callback.state_dict() for callback in _remembering(callbacks)],
         "random": {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         },
     }
+
+
+def _remembering(callbacks: Sequence[Callback]) -> list[Any]:
+    return [callback for callback in callbacks if hasattr(callback, "state_dict")]
 
 
 def _restore(
@@ -416,6 +430,7 @@ def _restore(
     optimisers: dict[str, Optimizer],
     stream: BatchStream,
     history: History,
+    callbacks: Sequence[Callback],
 ) -> int:
     about, state = checkpoints.load(folder, processes.rank(), processes.count())
     wanted = json.loads(json.dumps(method.settings()))
@@ -442,6 +457,8 @@ def _restore(
     history.terms.update(state["history"]["terms"])
     history.at.update(state["history"]["at"])
     history.steps, history.seconds = state["history"]["steps"], state["history"]["seconds"]
+    for callback, seen in zip(_remembering(callbacks), state.get("callbacks", []), strict=False):
+        callback.load_state_dict(seen)
     torch.set_rng_state(state["random"]["cpu"])
     if state["random"]["cuda"]:
         torch.cuda.set_rng_state_all(state["random"]["cuda"])
