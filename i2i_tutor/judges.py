@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -155,11 +156,11 @@ def segmenter(source: str = "procedural", size: int = 64, steps: int | None = No
     name = f"segmenter-{source}-{size}-{_fingerprint(recipe)}"
     folder = download.cache_folder() / "judges"
     weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
-    if weights.is_file() and about.is_file():
+    try:
         judge = Segmenter(len(facade_drawing.CLASSES), recipe.base)
         judge.load_state_dict(load_file(weights))
         report = json.loads(about.read_text(encoding="utf-8"))
-    else:
+    except (OSError, ValueError, SafetensorError):  # not there, or damaged
         judge, report = _train(recipe, source)
         state = {key: value.contiguous() for key, value in judge.state_dict().items()}
         write_atomically(weights, lambda file: file.write(save(state)))
