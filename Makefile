@@ -12,11 +12,12 @@ CHAPTER ?= pix2pix
 PROFILE ?= $(or $(I2I_PROFILE),fast)
 SOURCE ?= procedural
 SEED ?= 0
-# Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", PORT=8000
+# Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", WORKERS=1, PORT=8000
 STEPS ?=
 SET ?=
 OUT ?=
 PYTEST ?=
+WORKERS ?= auto
 PART ?=
 PORT ?= 8000
 PYTHON ?= python3
@@ -102,7 +103,7 @@ lint: $(READY)  ## style, types, order of imports, stale notebooks
 
 .PHONY: test
 test: $(READY)  ## every test but the long ones
-	$(BIN)/pytest -m "not soak" --durations=8 $(PYTEST)
+	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadgroup --durations=8 $(PYTEST)
 
 .PHONY: soak
 soak: $(READY)  ## the long tests, and a cold book at fast

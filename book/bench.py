@@ -21,7 +21,7 @@
 # The tables give the median, and in brackets the smallest and largest value of all rounds.
 # "Load" is the number of other processes that were at work when a part began: a number above 0 means that the seconds are too long, and that only the ratios can be trusted.
 
-# %%
+# %% tags=["hide-input"]
 import json
 import statistics
 
@@ -44,7 +44,7 @@ def parts(name):
     return [(machine, found[name]) for machine, found in machines.items() if name in found]
 
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, found in machines.items():
     for name, part in found.items():
@@ -65,7 +65,7 @@ plots.table(["machine", "part", "torch", "rounds", "load", "commit"], rows)
 # What `fit` does differently is little: a fused Adam, losses that are read every twenty steps, and arithmetic in bf16 where the processor multiplies bf16 in hardware.
 # Where it has none, `fit` stays in fp32, and nobody should expect a large gain.
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, part in parts("steps"):
     for game, variants in part["values"].items():
@@ -86,7 +86,7 @@ plots.table(["game", "variant", "milliseconds a step", "times as fast as the tex
 # The drawn houses of chapter 1, in pictures per second.
 # A step at `fast` needs four of them.
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, part in parts("world"):
     for size, variants in part["values"].items():
@@ -98,7 +98,7 @@ plots.table(["size", "drawn by", "pictures a second", "machine"], rows)
 #
 # What does it cost to write down every loss, and to keep checkpoints?
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, part in parts("overhead"):
     steps, saving = part["values"]["seconds per step"], statistics.median(part["values"]["seconds"]["one checkpoint"])
@@ -116,7 +116,7 @@ plots.table(["what", "milliseconds", "added to a run", "machine"], rows)
 #
 # ## Starting
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, part in parts("imports"):
     rows += [(name, middle(values), machine) for name, values in part["values"].items()]
@@ -132,7 +132,7 @@ plots.table(["imported by a fresh Python", "seconds", "machine"], rows)
 # The highest memory of a fresh process that trains two steps of pix2pix at each profile, in MiB.
 # On a CPU that is all memory of the process, the libraries included (the first column); on a GPU it is what torch allocated there.
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for machine, part in parts("memory"):
     for method, values in part["values"].items():
@@ -150,7 +150,7 @@ plots.table(["method", "imports only", "smoke", "fast", "paper", "machine"], row
 # Weights, their gradients and Adam's memory stay in fp32; convolutions multiply in bf16, and losses are computed in fp32.
 # Below, one run of pix2pix at `fast` size is trained twice, from the same seed and on the same pictures.
 
-# %% mystnb={"image": {"alt": "Loss terms of one pix2pix run over its first 200 steps, in fp32 and in bf16. For the discriminator, the GAN term and the L1 term the two curves run close together: their difference is smaller than the swings of either curve."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss terms of one pix2pix run over its first 200 steps, in fp32 and in bf16. For the discriminator, the GAN term and the L1 term the two curves run close together: their difference is smaller than the swings of either curve."}}
 if parts("curves"):
     _, part = parts("curves")[-1]
     found, curves = part["values"], {}

@@ -23,17 +23,8 @@ STEPS, EVERY, KILLS, INSIDE = 3000, 25, 20, 8
 def train(folder: Path, steps: int = STEPS):
     torch.manual_seed(1)
     game = Noisy()
-    fit(
-        game,
-        noisy_stream(),
-        steps,
-        rates=constant,
-        folder=folder,
-        save_every=EVERY,
-        resume=True,
-        progress=False,
-        **options,
-    )
+    options = {"save_every": EVERY, "resume": True, "progress": False}
+    fit(game, noisy_stream(), steps, rates=constant, folder=folder, **options)
     return game
 
 
