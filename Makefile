@@ -12,11 +12,13 @@ CHAPTER ?= pix2pix
 PROFILE ?= $(or $(I2I_PROFILE),fast)
 SOURCE ?= procedural
 SEED ?= 0
-# Optional: STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", PORT=8000
+# Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", WORKERS=1, PORT=8000
 STEPS ?=
 SET ?=
 OUT ?=
 PYTEST ?=
+WORKERS ?= auto
+PART ?=
 PORT ?= 8000
 PYTHON ?= python3
 
@@ -101,7 +103,7 @@ lint: $(READY)  ## style, types, order of imports, stale notebooks
 
 .PHONY: test
 test: $(READY)  ## every test but the long ones
-	$(BIN)/pytest -m "not soak" --durations=8 $(PYTEST)
+	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadgroup --durations=8 $(PYTEST)
 
 .PHONY: soak
 soak: $(READY)  ## the long tests, and a cold book at fast
@@ -110,8 +112,8 @@ soak: $(READY)  ## the long tests, and a cold book at fast
 	$(MAKE) book PROFILE=fast
 
 .PHONY: bench
-bench: $(READY)  ## benchmarks; each prints a ratio
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: $(READY)  ## speed and memory of this machine, into book/results/bench.json (minutes; PART="steps" for one part)
+	$(BIN)/python benchmarks/bench.py $(foreach part,$(PART),--part $(part))
 
 .PHONY: clean
 clean:  ## remove what was built (not .venv, not runs/)

@@ -125,6 +125,8 @@ def open_run(
     for name, value in {"resume": resume, "allow_slow": allow_slow}.items():
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r}; expected True or False")
+    if not (out is None or isinstance(out, str)) or (isinstance(out, str) and "\0" in out):
+        raise ValueError(f"out is {out!r}; expected the name of a folder")
     place = _device(device)
     if profile == "paper" and place.type == "cpu" and not allow_slow:
         raise ValueError(f"profile 'paper' on a CPU: {slow}. If you mean it, set allow_slow=True, perhaps with steps=1")

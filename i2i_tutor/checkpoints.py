@@ -1,12 +1,17 @@
-"""Checkpoints that survive a kill at any moment: temporary name, fsync, rename, and the manifest last."""
+"""Checkpoints that survive a kill at any moment: temporary name, fsync, rename, and the manifest last.
+
+Of a training on several processes each writes a file of its own, and process 0 the manifest that names them all.
+"""
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from i2i_tutor import processes
 from i2i_tutor.files import sha256, write_atomically, write_text
 
 MANIFEST = "manifest.json"
@@ -24,18 +29,45 @@ def save(folder: Path, step: int, state: dict[str, Any], about: dict[str, Any]) 
     The state is complete and on disk before the manifest names it; the checkpoint before it is removed only then.
     ``about`` (JSON values) goes into the manifest: what is needed to build the method again.
     """
-    name = f"step-{step:08d}.pt"
+    rank = processes.rank()
+    name = f"step-{step:08d}.pt" if rank == 0 else f"step-{step:08d}.{rank}.pt"
+    written = _together(folder, step, lambda: _write_state(folder / name, state))
+    manifest = {"step": step, **written[0], **about}
+    if len(written) > 1:
+        manifest["others"] = written[1:]
+    text = json.dumps(manifest, indent=2, sort_keys=True)
+    _together(folder, step, lambda: write_text(folder / MANIFEST, text) if rank == 0 else None)
+    if rank == 0:
+        _clean(folder, {file["file"] for file in written})
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> dict[str, str]:
+    write_atomically(path, lambda file: torch.save(state, file))
+    return {"file": path.name, "sha256": sha256(path)}
+
+
+def _together(folder: Path, step: int, write: Callable[[], Any]) -> list[Any]:
+    """What ``write`` returns on every process; all of them raise where one could not write."""
+    result, problem = None, ""
     try:
-        write_atomically(folder / name, lambda file: torch.save(state, file))
-        manifest = {"step": step, "file": name, "sha256": sha256(folder / name), **about}
-        write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True))
+        result = write()
     except OSError as error:
+        problem = error.strerror or str(error)
+        cause = error
+    else:
+        cause = None
+    results, problems = zip(*processes.gather((result, problem)), strict=True)
+    if any(problems):
         raise CheckpointError(
-            f"the checkpoint of step {step} could not be written to {folder} ({error.strerror or error}); "
+            f"the checkpoint of step {step} could not be written to {folder} ({next(filter(None, problems))}); "
             f"{describe_last(folder)}"
-        ) from error
+        ) from cause
+    return list(results)
+
+
+def _clean(folder: Path, current: set[str]) -> None:
     for old in folder.glob(STATES):
-        if old.name != name:
+        if old.name not in current:
             old.unlink(missing_ok=True)
     for pattern in ORPHANS:
         for orphan in folder.glob(pattern):
@@ -46,26 +78,32 @@ def manifest(folder: Path) -> dict[str, Any] | None:
     """The folder's manifest, or None where no checkpoint was ever completed."""
     try:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is not readable JSON; remove {folder} to start anew") from error
 
 
-def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def load(folder: Path, rank: int = 0, count: int | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (manifest, state) of the last whole checkpoint, after checking its SHA-256; all tensors on the CPU.
 
     Networks and optimisers copy from there to their own device: they know what belongs where (Adam's step counts, for
     one, stay on the CPU). Raises CheckpointError where there is none, the file is damaged, or it holds more than
     tensors and plain values: it is loaded with ``weights_only=True``, so a checkpoint from a stranger cannot run code.
+
+    ``rank`` chooses the file of one of several processes; all hold the same networks. ``count`` is how many processes
+    want to continue: it must be as many as wrote.
     """
     about = manifest(folder)
     if about is None:
         raise CheckpointError(f"{folder} holds no checkpoint (no {MANIFEST})")
-    path = folder / str(about.get("file"))
+    files = [about, *about.get("others", [])]
+    if count is not None and len(files) != count:
+        raise CheckpointError(f"{folder} was trained by {len(files)} processes and cannot be continued by {count}")
+    path = folder / str(files[rank].get("file"))
     if not path.is_file():
-        raise CheckpointError(f"{folder / MANIFEST} names {about.get('file')}, which is missing")
-    if sha256(path) != about.get("sha256"):
+        raise CheckpointError(f"{folder / MANIFEST} names {path.name}, which is missing")
+    if sha256(path) != files[rank].get("sha256"):
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}")
     try:
         return about, torch.load(path, map_location="cpu", weights_only=True)
@@ -83,6 +121,8 @@ def describe_last(folder: Path | None) -> str:
 
 def remove(folder: Path) -> None:
     """Forget a run's checkpoints, so that the next training starts from the beginning. Other files stay."""
-    for pattern in (MANIFEST, STATES, *ORPHANS):  # the manifest first: without it nothing names the others
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+    if processes.rank() == 0:
+        for pattern in (MANIFEST, STATES, *ORPHANS):  # the manifest first: without it nothing names the others
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
+    processes.gather(None)  # the others wait, so that none writes before the old ones are gone

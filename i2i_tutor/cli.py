@@ -352,13 +352,16 @@ def translate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the translated images go.")],
     checkpoint: Annotated[Path, typer.Option(help="Folder of a training's checkpoint.")],
     size: Annotated[int | None, typer.Option(min=1, help="Side of the square that images are resized to.")] = None,
+    keep_size: Annotated[
+        bool, typer.Option("--keep-size", help="Translate each picture at its own size instead.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Translate images with a trained checkpoint."""
     from i2i_tutor.translate import translate_files
 
     try:
-        paths = translate_files(checkpoint, source, out, size=size, device=device)
+        paths = translate_files(checkpoint, source, out, size, keep_size, device)
     except (ValueError, RuntimeError, OSError) as error:
         _fail(" ".join(str(error).split()))
     else:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -24,7 +25,8 @@ from i2i_tutor.files import sha256, write_atomically, write_text
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.training import fit, linear_tail
 
-INCEPTION_SHA256 = "6726825d"  # how the hash of the weights begins: their publisher puts it into the file's name
+# Of torch-fidelity's file of weights; its first digits stand in the file's name
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SEED = 20_000  # of every judge; no chapter reports runs with it
 
 
@@ -96,7 +98,7 @@ class Inception(nn.Module):
         weights = weights or download.cache_folder() / "weights-inception-2015-12-05-6726825d.pth"
         if not weights.is_file():
             raise FileNotFoundError(f"FID needs Inception's weights, which are not at {weights}")
-        if not sha256(weights).startswith(INCEPTION_SHA256):  # torch-fidelity unpickles what it is given
+        if sha256(weights) != INCEPTION_SHA256:  # torch-fidelity unpickles what it is given
             raise ValueError(f"{weights} is not the weights file that FID is defined with: its SHA-256 is another")
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -154,11 +156,11 @@ def segmenter(source: str = "procedural", size: int = 64, steps: int | None = No
     name = f"segmenter-{source}-{size}-{_fingerprint(recipe)}"
     folder = download.cache_folder() / "judges"
     weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
-    if weights.is_file() and about.is_file():
+    try:
         judge = Segmenter(len(facade_drawing.CLASSES), recipe.base)
         judge.load_state_dict(load_file(weights))
         report = json.loads(about.read_text(encoding="utf-8"))
-    else:
+    except (OSError, ValueError, SafetensorError):  # not there, or damaged
         judge, report = _train(recipe, source)
         state = {key: value.contiguous() for key, value in judge.state_dict().items()}
         write_atomically(weights, lambda file: file.write(save(state)))

@@ -1,4 +1,7 @@
-"""Losses that several papers share: pure functions of tensors, each a mean over batch, patches, channels and pixels."""
+"""Losses that several papers share: pure functions of tensors, each a mean over batch, patches, channels and pixels.
+
+All are computed in fp32 at least, whatever made the logits and images: the eight bits of bf16 are too few for a mean.
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,6 +13,10 @@ from torch import Tensor
 Objective = Literal["vanilla", "least_squares", "wasserstein"]
 
 
+def _precise(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
 def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective = "vanilla") -> Tensor:
     """What a discriminator minimises: the **sum** of its mean loss on real and on fake logits, of any shape.
 
@@ -17,6 +24,7 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective = "vanil
     (Mao et al. 2017); wasserstein: ``fake - real`` (Arjovsky et al. 2017). pix2pix and CycleGAN halve it, PixelDA
     does not: the factor belongs to the method. With logits 0 the vanilla sum is 2 ln 2, the least-squares sum 1.
     """
+    real, fake = _precise(real), _precise(fake)
     if objective == "vanilla":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     if objective == "least_squares":
@@ -31,6 +39,7 @@ def generator_loss(fake: Tensor, objective: Objective = "vanilla") -> Tensor:
 
     vanilla is the non-saturating form ``-log σ(fake)``; least_squares ``(fake - 1)²``; wasserstein ``-fake``.
     """
+    fake = _precise(fake)
     if objective == "vanilla":
         return F.softplus(-fake).mean()
     if objective == "least_squares":
@@ -44,14 +53,14 @@ def l1(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of two tensors of the **same** shape (broadcasting would hide a mistake)."""
     if image.shape != target.shape:
         raise ValueError(f"L1 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
-    return (image - target).abs().mean()
+    return (_precise(image) - _precise(target)).abs().mean()
 
 
 def l2(image: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of two tensors of the same shape."""
     if image.shape != target.shape:
         raise ValueError(f"L2 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
-    return (image - target).square().mean()
+    return (_precise(image) - _precise(target)).square().mean()
 
 
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:

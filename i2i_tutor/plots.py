@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 from PIL import Image
@@ -143,7 +144,8 @@ def log_spaced(steps: int) -> list[int]:
 class Film:
     """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
 
-    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side.
+    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. What it holds
+    travels in the checkpoints, so that the film of a resumed training is whole.
     """
 
     def __init__(self, images: Tensor, steps: int):
@@ -153,10 +155,16 @@ class Film:
         self.labels: list[str] = []
 
     def __call__(self, step: int, method) -> None:
-        if step in self.at:
+        if step in self.at and f"step {step}" not in self.labels:
             pictures = to_uint8(_rgb(method.translate(self.images.to(next(method.parameters()).device))))
             self.frames.append(np.concatenate(list(pictures), axis=1))
             self.labels.append(f"step {step}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"frames": [torch.from_numpy(frame) for frame in self.frames], "labels": list(self.labels)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.frames, self.labels = [frame.numpy() for frame in state["frames"]], list(state["labels"])
 
 
 def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:

@@ -364,7 +364,7 @@ def explain(error: Exception, folder: Path) -> tuple[str, str]:
         where, kind, text = f"cell In [{error.exec_count}]", error.ename, _first_line(error.evalue)  # type: ignore
         return "failed", disk_sentence(text, folder) or f"{where} raised {kind}: {text}"
     if name == "DeadKernelError":
-        return "died", "its kernel died (killed, or out of memory)"
+        return "died", "its kernel died (killed; or memory ran out: fewer workers, a smaller batch, smaller images)"
     return "failed", disk_sentence(str(error), folder) or f"{name}: {_first_line(str(error))}"
 
 

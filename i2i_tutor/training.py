@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
-from i2i_tutor import checkpoints
+from i2i_tutor import checkpoints, processes
 from i2i_tutor.methods.base import Batch, Method, Recipe, Scene
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -29,18 +29,22 @@ class BatchStream(Protocol):
     """What ``fit`` asks of a data stream; see ``i2i_tutor.data.streams``."""
 
     def __next__(self) -> Batch: ...
+    def share(self, rank: int, count: int) -> "BatchStream": ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Callback(Protocol):
-    """Looks at a training without changing it. Called with the number of steps done, first before any is taken."""
+    """Looks at a training without changing it. Called with the number of steps done, first before any is taken.
+
+    One that has ``state_dict`` and ``load_state_dict`` (tensors and plain values) finds its memory again on resume.
+    """
 
     def __call__(self, step: int, method: Method) -> None: ...
 
 
 class TrainingError(RuntimeError):
-    """A training cannot go on; the message names the term, the step and the last whole checkpoint."""
+    """A training cannot go on; the message says why, in which step, and names the last whole checkpoint."""
 
 
 # --- schedules: the factor on every learning rate, a pure function of the step -------------------------------------
@@ -137,6 +141,7 @@ def play(
         movers = [p for name in turn.moves for p in getattr(method, name).parameters() if p.requires_grad]
         total = torch.stack([term.float() for term in terms.values()]).sum()
         total.backward(inputs=movers)
+        processes.average(movers)
         for name in turn.moves:
             optimisers[name].step()
             optimisers[name].zero_grad()
@@ -196,8 +201,8 @@ class _Recorder:
         """Move the pending terms into the history; raise at the first that is not finite."""
         if not self.pending:
             return
-        flat = torch.stack([term.float() for _, terms in self.pending for term in terms.values()]).tolist()
-        values = iter(flat)
+        flat = torch.stack([term.float() for _, terms in self.pending for term in terms.values()])
+        values = iter(processes.mean(flat).tolist())
         for step, terms in self.pending:
             for name in terms:
                 value = next(values)
@@ -236,6 +241,10 @@ def fit(
     (on a GPU as far as its kernels are deterministic).
     Ctrl-C ends it after the step in progress and returns what it has; a second Ctrl-C ends it at once.
 
+    Within a process group (``i2i_tutor.processes``) every process takes its share of the stream and gradients are
+    averaged, so one step looks at as many batches as there are processes. Process 0 watches and reports; each writes a
+    checkpoint file of its own into the folder, which all of them must see. Ctrl-C then waits for the next flush.
+
     Args:
         rates: factor on every learning rate as a function of the step, for example ``schedule(recipe)``.
         precision: "auto" takes bf16 where the device computes it natively, else fp32.
@@ -245,28 +254,41 @@ def fit(
         progress: whether to show a bar; by default unless the environment variable ``I2I_QUIET`` is set.
 
     Raises:
-        TrainingError: a term is NaN or infinite, or the weights that a checkpoint would hold.
+        TrainingError: a term is NaN or infinite, or the weights that a checkpoint would hold; or memory ran out.
+        ValueError: several processes train a method whose batches cannot be divided.
         CheckpointError: a checkpoint cannot be written or read, or belongs to other settings.
     """
     device = torch.device(device)
     folder = Path(folder) if folder is not None else None
     context = autocast(device, precision)
     history = History(arithmetic="fp32" if context is nullcontext else "bf16")
-    method.to(device).train().zero_grad()  # a learner may have tried a backward() before
+    several = processes.count() > 1
+    if several and (reason := method.couples()):
+        raise ValueError(f"{method.name} cannot be trained by {processes.count()} processes: {reason}")
+    with _memory_explained(method, history, folder):
+        method.to(device).train().zero_grad()  # a learner may have tried a backward() before
+    if several:
+        stream = stream.share(processes.rank(), processes.count())
     optimisers = make_optimisers(method)
     base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
+    callbacks = callbacks if processes.rank() == 0 else ()
     start = 0
     if resume and folder is not None and checkpoints.manifest(folder) is not None:
-        start = _restore(folder, method, optimisers, stream, history)
-    elif folder is not None:
-        checkpoints.remove(folder)
+        start = _restore(folder, method, optimisers, stream, history, callbacks)
+    else:
+        if folder is not None:
+            checkpoints.remove(folder)
+        if several:
+            processes.start_equal(method)
+            torch.manual_seed(torch.initial_seed() + processes.rank())  # noise and dropout differ, the weights do not
     if steps < start:
         raise checkpoints.CheckpointError(f"{folder} is already at step {start}; {steps} steps were asked for")
     save_every = save_every or max(1, math.ceil(steps / 10))
     recorder = _Recorder(history)
     if progress is None:
         progress = not os.environ.get("I2I_QUIET")
-    bar = tqdm(total=steps, initial=start, desc=f"{title or method.name}, {history.arithmetic}", disable=not progress)
+    title = f"{title or method.name}, {history.arithmetic}" + (f" x {processes.count()}" if several else "")
+    bar = tqdm(total=steps, initial=start, desc=title, disable=not progress or processes.rank() > 0)
     began, earlier = time.monotonic(), history.seconds
 
     def save(done: int) -> None:
@@ -274,11 +296,11 @@ def fit(
         history.seconds = earlier + time.monotonic() - began
         if folder is not None:
             _check_weights(method, done, folder)  # so that no checkpoint ever holds a poisoned network
-            checkpoints.save(folder, done, _state(method, optimisers, stream, history), method.settings())
+            checkpoints.save(folder, done, _state(method, optimisers, stream, history, callbacks), method.settings())
 
     done = start
     try:
-        with _deferred_interrupt() as interrupted:
+        with _memory_explained(method, history, folder), _deferred_interrupt() as interrupted:
             _watch(callbacks, start, method)
             for step in range(start, steps):
                 batch = _move(next(stream), device)
@@ -295,7 +317,10 @@ def fit(
                 if folder is not None and done % save_every == 0 and done < steps:
                     save(done)
                 _watch(callbacks, done, method)
-                if interrupted.is_set():
+                stop = interrupted.is_set()
+                if several:  # they stop together, where they wait for each other anyway
+                    stop = done % flush_every == 0 and processes.anywhere(stop, device)
+                if stop:
                     history.interrupted = done < steps
                     break
         save(done)
@@ -320,6 +345,25 @@ def _check_weights(method: Method, done: int, folder: Path) -> None:
                 f"{name} is NaN or infinite after {done} steps, although every term was finite; "
                 f"{checkpoints.describe_last(folder)}. Likely cause: a root or logarithm whose gradient is infinite"
             )
+
+
+@contextmanager
+def _memory_explained(method: Method, history: History, folder: Path | None) -> Iterator[None]:
+    """Turn what torch raises where memory runs out, on several lines, into a sentence with a way out."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        exhausted = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+        if not exhausted:
+            raise
+        recipe = method.recipe
+        ladder = [f"a smaller batch (batch={max(1, recipe.batch // 2)})"] if recipe.batch > 1 else []
+        ladder += [f"smaller images (size={max(1, recipe.size // 2)})"]
+        ladder += ["half the bits (precision='bf16')"] if history.arithmetic == "fp32" else []
+        raise TrainingError(
+            f"memory ran out in step {history.steps}, with batch {recipe.batch} at {recipe.size} px in "
+            f"{history.arithmetic}; {checkpoints.describe_last(folder)}. Try, in this order: {', then '.join(ladder)}"
+        ) from error
 
 
 def _watch(callbacks: Sequence[Callback], done: int, method: Method) -> None:
@@ -350,7 +394,13 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream, history: History) -> dict[str, Any]:
+def _state(
+    method: Method,
+    optimisers: dict[str, Optimizer],
+    stream: BatchStream,
+    history: History,
+    callbacks: Sequence[Callback],
+) -> dict[str, Any]:
     return {
         "method": method.state_dict(),
         "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
@@ -362,11 +412,16 @@ def _state(method: Method, optimisers: dict[str, Optimizer], stream: BatchStream
             "seconds": history.seconds,
             "arithmetic": history.arithmetic,
         },
+        "callbacks": [callback.state_dict() for callback in _remembering(callbacks)],
         "random": {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         },
     }
+
+
+def _remembering(callbacks: Sequence[Callback]) -> list[Any]:
+    return [callback for callback in callbacks if hasattr(callback, "state_dict")]
 
 
 def _restore(
@@ -375,8 +430,9 @@ def _restore(
     optimisers: dict[str, Optimizer],
     stream: BatchStream,
     history: History,
+    callbacks: Sequence[Callback],
 ) -> int:
-    about, state = checkpoints.load(folder)
+    about, state = checkpoints.load(folder, processes.rank(), processes.count())
     wanted = json.loads(json.dumps(method.settings()))
     saved = {key: about.get(key) for key in wanted}
     if saved != wanted:
@@ -401,6 +457,8 @@ def _restore(
     history.terms.update(state["history"]["terms"])
     history.at.update(state["history"]["at"])
     history.steps, history.seconds = state["history"]["steps"], state["history"]["seconds"]
+    for callback, seen in zip(_remembering(callbacks), state.get("callbacks", []), strict=False):
+        callback.load_state_dict(seen)
     torch.set_rng_state(state["random"]["cpu"])
     if state["random"]["cuda"]:
         torch.cuda.set_rng_state_all(state["random"]["cuda"])

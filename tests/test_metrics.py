@@ -82,6 +82,14 @@ def test_the_frechet_distance_of_two_shifted_clouds_is_their_squared_shift():
     assert abs(same["kernel"]) < distances["kernel"]
 
 
+def test_the_kernel_distance_of_two_points_is_that_of_the_paper():
+    """k(x, y) = (x·y / d + 1)³ with d = 2: k(a, a) + k(b, b) - 2 k(a, b) = 1 + 8 - 2 for a = (0, 0), b = (1, 1)."""
+    zeros, ones = torch.zeros(20, 1, 1, 2), torch.ones(20, 1, 1, 2)
+    assert metrics.distribution_distances(zeros, ones, Pixels())["kernel"] == pytest.approx(7.0, abs=1e-5)
+    half = metrics.distribution_distances(-0.5 * ones, ones, Pixels())["kernel"]
+    assert half == pytest.approx(1.25**3 + 8 - 2 * 0.5**3, abs=1e-5)
+
+
 def test_distances_do_not_touch_the_random_state_and_repeat():
     images = torch.rand(16, 1, 1, 2) * 2 - 1
     state = torch.get_rng_state()

@@ -1,13 +1,16 @@
 """Figures are drawn from what they are given; the slider works without a kernel and says what it shows."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from i2i_tutor import plots
-from i2i_tutor.training import History
+from i2i_tutor.data.streams import Stream
+from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
+from i2i_tutor.training import History, fit
 
 
 def test_log_spaced_steps_start_at_zero_and_end_at_the_last():
@@ -31,6 +34,23 @@ def test_a_film_keeps_the_frames_it_was_asked_for():
     assert film.labels == ["step 0", "step 1", "step 2", "step 5"]
     assert [frame.shape for frame in film.frames] == [(8, 24, 3)] * 4
     assert int(film.frames[-1].max()) == 255
+
+
+def test_the_film_of_a_resumed_training_is_whole(tmp_path):
+    recipe = replace(RECIPES["smoke"], steps=10)
+
+    def filmed(folder, steps, resume=False):
+        torch.manual_seed(0)
+        film = plots.Film(torch.zeros(2, 3, 32, 32), recipe.steps)
+        stream = Stream(lambda position, rng: {key: torch.zeros(2, 3, 32, 32) for key in ("input", "target")}, 0)
+        fit(Pix2Pix(recipe), stream, steps, callbacks=[film], folder=folder, resume=resume, progress=False)
+        return film
+
+    straight = filmed(tmp_path / "straight", 10)
+    filmed(tmp_path / "parts", 5)
+    resumed = filmed(tmp_path / "parts", 10, resume=True)
+    assert resumed.labels == straight.labels == [f"step {step}" for step in (0, 1, 2, 5, 10)]
+    assert all(map(np.array_equal, resumed.frames, straight.frames))
 
 
 def test_the_slider_has_text_for_every_frame_and_works_without_script():

@@ -15,7 +15,7 @@ from torch.optim import SGD, Adam
 from i2i_tutor import checkpoints, losses
 from i2i_tutor.data.streams import Stream
 from i2i_tutor.methods.base import Method, Recipe, Turn
-from i2i_tutor.nn import ImagePool, Queue, moving_average
+from i2i_tutor.nn import ImagePool, MovingAverage, Queue
 from i2i_tutor.training import (
     TrainingError,
     autocast,
@@ -149,11 +149,11 @@ def test_a_momentum_copy_follows_without_gradient():
     class Momentum(Toy):
         def __init__(self):
             super().__init__()
-            self.copy = moving_average(self.a, 0.5)
+            self.copy = MovingAverage(self.a, 0.5)
 
         def end(self, scene, step):
             assert not torch.is_grad_enabled()
-            self.copy.update_parameters(self.a)
+            self.copy.update(self.a)
 
     game = Momentum()
     played(game)
@@ -480,6 +480,36 @@ def test_without_resume_a_run_starts_anew(tmp_path):
     assert (tmp_path / "c" / "mine.txt").exists()
 
 
+class Greedy(Toy):
+    """Asks in step 7 for more memory than any machine has."""
+
+    def pull(self, scene):
+        size = 2**50 if scene.step == 7 else 1
+        return {"pull": (self.a.value - self.b.value) ** 2 + 0 * torch.empty(size)[0]}
+
+
+def test_out_of_memory_is_one_sentence_with_a_ladder(tmp_path):
+    game = Greedy(Recipe(size=64, batch=8, steps=20))
+    with pytest.raises(TrainingError) as caught:
+        fit(game, stream(), 20, folder=tmp_path / "c", save_every=5, precision="fp32", progress=False)
+    assert str(caught.value) == (
+        f"memory ran out in step 7, with batch 8 at 64 px in fp32; the last whole checkpoint is that of step 5 in "
+        f"{tmp_path / 'c'}. Try, in this order: a smaller batch (batch=4), then smaller images (size=32), then half "
+        "the bits (precision='bf16')"
+    )
+    with pytest.raises(TrainingError, match=r"earlier checkpoint\. Try, in this order: smaller images \(size=32\)$"):
+        fit(Greedy(Recipe(size=64, batch=1, steps=20)), stream(), 20, precision="bf16", progress=False)
+
+
+def test_another_error_stays_what_it_is():
+    class Broken(Toy):
+        def pull(self, scene):
+            raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
+        fit(Broken(), stream(), 1, progress=False)
+
+
 # --- precision --------------------------------------------------------------------------------------------------
 
 
@@ -503,6 +533,18 @@ def test_bf16_trains_and_keeps_fp32_weights():
     assert history.arithmetic == "bf16"
     assert all(p.dtype == torch.float32 for p in game.parameters())
     assert all(math.isfinite(value) for value in history.terms["critic"])
+
+
+def test_losses_of_bf16_logits_are_computed_in_fp32():
+    draw = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(4, 1, 30, 30, generator=draw).bfloat16() for _ in range(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for objective in ("vanilla", "least_squares", "wasserstein"):
+            for loss, logits in ((losses.discriminator_loss, (real, fake)), (losses.generator_loss, (fake,))):
+                value = loss(*logits, objective)
+                assert value.dtype == torch.float32
+                assert torch.equal(value, loss(*(each.float() for each in logits), objective))
+        assert losses.l1(real, fake).dtype == losses.l2(real, fake).dtype == torch.float32
 
 
 def test_a_recipe_chooses_its_schedule():

@@ -23,6 +23,7 @@ class Stream:
         seed: non-negative integer.
         ahead: batches made in advance by a background thread; 0 makes each when it is asked for.
         about: plain values that say what the stream shows (world, size, batch, ...). A resumed run compares them.
+        period: batches of several kinds come in this rhythm (labelled, unlabelled, ...); 1 where all are alike.
     """
 
     def __init__(
@@ -31,12 +32,13 @@ class Stream:
         seed: int,
         ahead: int = 0,
         about: dict[str, Any] | None = None,
+        period: int = 1,
     ):
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if ahead < 0:
             raise ValueError(f"ahead is {ahead}; expected 0 or more batches")
-        self._make, self.seed, self.ahead, self.about = make, seed, ahead, about or {}
+        self._make, self.seed, self.ahead, self.about, self.period = make, seed, ahead, about or {}, period
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[Batch]] = deque()
@@ -44,6 +46,18 @@ class Stream:
     def batch(self, position: int) -> Batch:
         """The batch at a position, without moving the stream."""
         return self._make(position, np.random.default_rng((self.seed, position)))
+
+    def share(self, rank: int, count: int) -> "Stream":
+        """The part of process ``rank`` of ``count``: together, step by step, they see every batch once.
+
+        In a step all of them get batches of one kind (see ``period``), so that they play the same turns.
+        """
+
+        def make(position: int, rng: np.random.Generator) -> Batch:
+            rounds, kind = divmod(position, self.period)
+            return self.batch((rounds * count + rank) * self.period + kind)
+
+        return Stream(make, self.seed, self.ahead, self.about | {"processes": count}, self.period)
 
     def __iter__(self) -> Iterator[Batch]:
         return self

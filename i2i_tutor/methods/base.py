@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 Batch = dict[str, Tensor]
@@ -103,6 +104,19 @@ class Method(nn.Module, ABC):
 
     def end(self, scene: Scene, step: int) -> None:
         """Called without gradient after the last turn: pools, queues, momentum copies."""
+
+    def couples(self) -> str:
+        """Why a batch must not be divided among processes, in words; empty where each image stands for itself.
+
+        Batch norm looks at a whole batch, unless it is one image. A child adds what its losses compare within a batch.
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, _BatchNorm) and self.recipe.batch > 1:
+                return (
+                    f"the batch norm of {name} takes its statistics from the whole batch, of which each would see a "
+                    "part; use norm='instance', batch=1, or one process"
+                )
+        return ""
 
     def settings(self) -> dict[str, Any]:
         """Name and recipe as plain values: what a checkpoint needs to build the method again."""

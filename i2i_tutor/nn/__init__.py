@@ -1,13 +1,14 @@
 """Networks and buffers that several papers share."""
 
 from i2i_tutor.nn.discriminators import PatchGAN, PixelGAN
-from i2i_tutor.nn.ema import moving_average
+from i2i_tutor.nn.ema import MovingAverage
 from i2i_tutor.nn.generators import ResNetGenerator, UNet
 from i2i_tutor.nn.layers import count_parameters, initialise
 from i2i_tutor.nn.memory import ImagePool, Queue
 
 __all__ = [
     "ImagePool",
+    "MovingAverage",
     "PatchGAN",
     "PixelGAN",
     "Queue",
@@ -15,5 +16,4 @@ __all__ = [
     "UNet",
     "count_parameters",
     "initialise",
-    "moving_average",
 ]

@@ -33,19 +33,22 @@ def has_bias(kind: Norm) -> bool:
     return kind != "batch"
 
 
-def initialise(network: nn.Module, std: float = 0.02) -> nn.Module:
-    """Draw every convolution weight from N(0, std²) and every batch-norm scale from N(1, std²); biases become 0.
+INITIAL_STD = 0.02
+
+
+def initialise(network: nn.Module) -> nn.Module:
+    """Draw every convolution weight from N(0, 0.02²) and every batch-norm scale from N(1, 0.02²); biases become 0.
 
     Returns the same network. Source: pix2pix, section 6.2 ("weights were initialized from a Gaussian") and the
     official code.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, std)
+            nn.init.normal_(module.weight, 0.0, INITIAL_STD)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.normal_(module.weight, 1.0, INITIAL_STD)
             nn.init.zeros_(module.bias)
     return network
 

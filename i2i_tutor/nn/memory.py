@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from i2i_tutor import processes
+
 
 class ImagePool(nn.Module):
     """A pool of earlier fakes for the discriminator (CycleGAN, section 4: 50 images, after Shrivastava et al.).
@@ -11,7 +13,8 @@ class ImagePool(nn.Module):
     is stored and returned. Then, with probability 1/2, a random stored one is returned and replaced by the new one;
     otherwise the new one is returned and **not** stored. Size 0 returns what it is given.
 
-    The draws come from torch's global generator on the CPU, which a checkpoint holds.
+    The draws come from torch's global generator on the CPU, which a checkpoint holds. On several processes all fakes
+    go through one pool, of which each keeps the same copy.
     """
 
     count: Tensor
@@ -34,19 +37,40 @@ class ImagePool(nn.Module):
         if not self.slots:
             self._make_slots([(image.shape[1:], image.dtype, image.device) for image in images])
         stored = [getattr(self, name) for name in self.slots]
+        if processes.count() > 1:
+            return self._query_together(stored, images)
         answers = [image.clone() for image in images]
         for n in range(len(images[0])):
             if self._held < self.size:
-                for slot, image in zip(stored, images, strict=True):
-                    slot[self._held] = image[n]
-                self.count += 1
-                self._held += 1
+                self._store(stored, images, n)
             elif torch.rand(()) < 0.5:
-                index = int(torch.randint(self.size, ()))
-                for slot, image, answer in zip(stored, images, answers, strict=True):
-                    answer[n] = slot[index]
-                    slot[index] = image[n]
+                self._exchange(stored, images, answers, n, int(torch.randint(self.size, ())))
         return tuple(answers)
+
+    def _query_together(self, stored: list[Tensor], images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        mine = len(images[0])
+        images = tuple(processes.gather_batch(image) for image in images)
+        answers = [image.clone() for image in images]
+        draws = processes.draws(2 * len(images[0]), images[0].device).tolist()
+        for n, (coin, place) in enumerate(zip(draws[::2], draws[1::2], strict=True)):
+            if self._held < self.size:
+                self._store(stored, images, n)
+            elif coin < 0.5:
+                self._exchange(stored, images, answers, n, int(place * self.size))
+        first = processes.rank() * mine
+        return tuple(answer[first : first + mine] for answer in answers)
+
+    def _store(self, stored: list[Tensor], images: tuple[Tensor, ...], n: int) -> None:
+        for slot, image in zip(stored, images, strict=True):
+            slot[self._held] = image[n]
+        self.count += 1
+        self._held += 1
+
+    @staticmethod
+    def _exchange(stored: list[Tensor], images: tuple[Tensor, ...], answers: list[Tensor], n: int, index: int) -> None:
+        for slot, image, answer in zip(stored, images, answers, strict=True):
+            answer[n] = slot[index]
+            slot[index] = image[n]
 
     def _make_slots(self, members) -> None:
         for k, (shape, dtype, device) in enumerate(members):
@@ -87,8 +111,8 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def push(self, entries: Tensor) -> None:
-        """Add ``(N, width)``, detached."""
-        entries = entries.detach()[-self.size :].to(self.buffer.dtype)
+        """Add ``(N, width)``, detached; of several processes those of all."""
+        entries = processes.gather_batch(entries.detach())[-self.size :].to(self.buffer.dtype)
         where = (self.head + torch.arange(len(entries), device=self.buffer.device)) % self.size
         self.buffer[where] = entries
         self.head.copy_((self.head + len(entries)) % self.size)

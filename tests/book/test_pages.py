@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
@@ -81,20 +82,50 @@ class Visit:
         self.context.close()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_pages_load_cleanly_and_do_not_scroll_sideways(site, server, address, browser, size):
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone in the dark", "desktop by day"]
+)
+def test_pages_load_cleanly_stay_in_the_window_and_can_be_read_by_all(site, server, address, browser, size, scheme):
+    """No console error, no other host, no sideways scrolling, not too heavy, and nothing serious that axe finds."""
     wrong = []
     for page in site.pages():
         before = server.sent
-        with Visit(browser, address, f"{page}.html", viewport=size) as visit:
+        with Visit(browser, address, f"{page}.html", viewport=size, color_scheme=scheme) as visit:
             width = visit.page.evaluate("document.documentElement.scrollWidth")
             wrong += [f"{page}: {problem}" for problem in visit.errors]
             wrong += [f"{page} asks for {url}" for url in visit.foreign]
+            weight = server.sent - before
+            if page != "book/api" or scheme == "light":  # thousands of elements of one kind: once is enough
+                wrong += [f"{page}: {problem}" for problem in barriers(visit.page)]
         if width > size["width"]:
             wrong.append(f"{page} is {width} px wide on a screen of {size['width']}")
-        if (weight := server.sent - before) > HEAVIEST_PAGE:
+        if weight > HEAVIEST_PAGE:
             wrong.append(f"{page} transfers {weight} bytes")
     assert wrong == []
+
+
+def barriers(page, without: str = "pre, .katex, dt.sig") -> list[str]:
+    """What axe calls serious or critical; the thousands of pieces of code and formulas would take it minutes a page."""
+    result = axe.Axe().run(page, context={"exclude": [[part] for part in without.split(", ") if part]})
+    return [
+        f"{found['id']}: {node['html'][:160]} ({node['any'][0]['message'] if node['any'] else found['help']})"
+        for found in result.response["violations"]
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_code_and_formulas_can_be_read_by_all(address, browser, scheme):
+    for page in ("book/how_to_run.html", "book/backgrounds.html"):
+        with Visit(browser, address, page, viewport=PHONE, color_scheme=scheme) as visit:
+            assert barriers(visit.page, without="") == []
+
+
+def test_a_barrier_would_be_found(address, browser):
+    with Visit(browser, address, "book/index.html") as visit:
+        visit.page.evaluate("document.querySelector('article').insertAdjacentHTML('beforeend', '<img src=data:,>')")
+        assert any(found.startswith("image-alt") for found in barriers(visit.page))
 
 
 def test_dark_and_light_follow_the_reader(address, browser):
@@ -112,11 +143,33 @@ def test_formulas_are_typeset(address, browser):
         assert visit.page.locator(".katex-error").count() == 0
 
 
-def test_the_search_finds_korean_terms(address, browser):
-    with Visit(browser, address, f"search.html?q={quote('순환 일관성')}") as visit:
-        result = visit.page.locator("#search-results li a", has_text="Glossary").first
+@pytest.mark.parametrize(("words", "page"), [("순환 일관성", "glossary"), ("receptive field", "01_pix2pix")])
+def test_the_search_finds_words_in_both_languages(address, browser, words, page):
+    with Visit(browser, address, f"search.html?q={quote(words)}") as visit:
+        result = visit.page.locator(f"#search-results li a[href*='{page}']").first
         result.wait_for(timeout=10_000)
-        assert "glossary" in result.get_attribute("href")
+        assert visit.errors == []
+
+
+def test_the_keyboard_is_enough(address, browser):
+    """Tab leads to the content, Control-K to the search, and the search to its results."""
+    with Visit(browser, address, "book/glossary.html", viewport=DESKTOP) as visit:
+        visit.page.keyboard.press("Tab")
+        assert visit.page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+        visit.page.keyboard.press("Enter")
+        assert visit.page.url.endswith("#main-content")
+        visit.page.keyboard.press("Control+k")
+        assert visit.page.evaluate("document.activeElement.type") == "search"
+        visit.page.keyboard.type("generator")
+        visit.page.keyboard.press("Enter")
+        visit.page.locator("#search-results li a").first.wait_for(timeout=10_000)
+        assert visit.errors == []
+
+
+def test_an_address_with_an_anchor_opens_at_its_place(address, browser):
+    with Visit(browser, address, "chapters/01_pix2pix.html#p8", viewport=PHONE) as visit:
+        top = visit.page.evaluate("document.getElementById('p8').getBoundingClientRect().top")
+        assert -5 <= top <= PHONE["height"] / 2
 
 
 def test_touch_targets_are_wide_enough_for_a_finger(address, browser):
@@ -148,6 +201,11 @@ def test_a_slider_shows_one_frame_at_a_time_and_is_announced(site, address, brow
             assert frames.inner_text() != last
             assert slider.get_attribute("aria-valuetext") == frames.inner_text()
             assert slider.bounding_box()["height"] >= 44
+            slider.focus()
+            visit.page.keyboard.press("End")
+            assert frames.inner_text() == last
+            visit.page.keyboard.press("ArrowLeft")
+            assert frames.inner_text() != last
 
 
 def test_without_script_every_frame_is_there(site, address, browser):
@@ -158,3 +216,6 @@ def test_without_script_every_frame_is_there(site, address, browser):
             frames = visit.page.locator(".i2i-scrub").first.locator("figure")
             assert frames.count() > 1
             assert all(frame.is_visible() for frame in frames.all())
+            folded = visit.page.locator(".admonition.dropdown p")
+            assert all(text.is_visible() for text in folded.all())
+            assert visit.page.locator("a[href$='glossary.html']").count()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from i2i_tutor.nn import ImagePool, Queue, moving_average
+from i2i_tutor.nn import ImagePool, MovingAverage, Queue
 
 
 def numbered(*values):
@@ -87,26 +87,32 @@ def test_a_queue_holds_the_newest_entries(size, pushes):
 def test_the_first_update_of_a_moving_average_is_already_an_average():
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 1.0)
-    average = moving_average(net, 0.9)
+    average = MovingAverage(net, 0.9)
     nn.init.constant_(net.weight, 2.0)
-    average.update_parameters(net)
+    average.update(net)
     assert float(average.module.weight) == pytest.approx(0.9 * 1 + 0.1 * 2)
-    average.update_parameters(net)
+    average.update(net)
     assert float(average.module.weight) == pytest.approx(0.9 * 1.1 + 0.1 * 2)
 
 
-def test_a_moving_average_averages_buffers_and_needs_no_gradient():
-    net = nn.BatchNorm1d(1)
-    average = moving_average(net, 0.5)
-    net.running_mean.fill_(4.0)
-    average.update_parameters(net)
-    assert float(average.module.running_mean) == pytest.approx(2.0)
+def test_a_moving_average_follows_buffers_too_and_never_waits_for_the_device(monkeypatch):
+    network = nn.BatchNorm2d(2)
+    average = MovingAverage(network, 0.75)
+    network.running_mean.fill_(4.0)
+    network.num_batches_tracked.fill_(7)
+    for name in ("item", "tolist", "__bool__"):
+        monkeypatch.setattr(torch.Tensor, name, lambda self: pytest.fail("it waited for the device"))
+    average.update(network)
+    average.update(network)
+    monkeypatch.undo()
+    assert average.module.running_mean.tolist() == [1.75, 1.75]  # 0, then 1, then 1.75
+    assert int(average.module.num_batches_tracked) == 7
     assert not any(p.requires_grad for p in average.parameters())
     assert copy.deepcopy(average).state_dict().keys() == average.state_dict().keys()
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: ImagePool(-1), lambda: Queue(0, 1), lambda: moving_average(nn.Linear(1, 1), 1)]
+    "make", [lambda: ImagePool(-1), lambda: Queue(0, 1), lambda: MovingAverage(nn.Linear(1, 1), 1)]
 )
 def test_absurd_arguments_are_refused(make):
     with pytest.raises(ValueError, match=r"expected|holds"):

@@ -1,5 +1,6 @@
 // Typesets every formula of the page with the KaTeX in this folder: no other host is asked.
 (() => {
+  if (!document.querySelector(".math")) return;
   const here = new URL(".", document.currentScript.src);
   const load = (name) =>
     new Promise((done, failed) => {

@@ -1,0 +1,11 @@
+// What scrolls in a box of its own must be reachable by keyboard: browsers give such a box no focus by themselves.
+addEventListener("load", () => {
+  const boxes = document.querySelectorAll(".bd-article table, .bd-article pre, .bd-article div.math > span");
+  const watch = new ResizeObserver((seen) =>
+    seen.forEach(({ target }) => {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    })
+  );
+  boxes.forEach((box) => watch.observe(box));
+});
