@@ -351,12 +351,13 @@ def translate(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a training's checkpoint.")],
     size: Annotated[int | None, typer.Option(min=1, help="Side of the square that images are resized to.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    direction: Annotated[str | None, typer.Option(help="AtoB or BtoA, where a method translates both ways.")] = None,
 ) -> None:
     """Translate images with a trained checkpoint."""
     from i2i_tutor.translate import translate_files
 
     try:
-        paths = translate_files(checkpoint, source, out, size=size, device=device)
+        paths = translate_files(checkpoint, source, out, size=size, device=device, direction=direction)
     except (ValueError, RuntimeError, OSError) as error:
         _fail(" ".join(str(error).split()))
     else:

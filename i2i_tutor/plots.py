@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.methods.base import Method
 from i2i_tutor.training import History
 
 INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
@@ -143,18 +144,20 @@ def log_spaced(steps: int) -> list[int]:
 class Film:
     """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
 
-    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side.
+    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. ``translate``
+    is called with (method, images) where ``method.translate(images)`` is not what shall be filmed.
     """
 
-    def __init__(self, images: Tensor, steps: int):
-        self.images = images
+    def __init__(self, images: Tensor, steps: int, translate: Callable[[Method, Tensor], Tensor] | None = None):
+        self.images, self.translate = images, translate or (lambda method, images: method.translate(images))
         self.at = log_spaced(steps)
         self.frames: list[np.ndarray] = []
         self.labels: list[str] = []
 
     def __call__(self, step: int, method) -> None:
         if step in self.at:
-            pictures = to_uint8(_rgb(method.translate(self.images.to(next(method.parameters()).device))))
+            images = self.images.to(next(method.parameters()).device)
+            pictures = to_uint8(_rgb(self.translate(method, images)))
             self.frames.append(np.concatenate(list(pictures), axis=1))
             self.labels.append(f"step {step}")
 

@@ -45,6 +45,10 @@ class Stream:
         """The batch at a position, without moving the stream."""
         return self._make(position, np.random.default_rng((self.seed, position)))
 
+    def mapped(self, function: Callable[[Batch], Batch], **about: Any) -> "Stream":
+        """A stream of ``function(batch)``, from the beginning; ``about`` says what the function does."""
+        return Stream(lambda position, rng: function(self.batch(position)), self.seed, self.ahead, self.about | about)
+
     def __iter__(self) -> Iterator[Batch]:
         return self
 
