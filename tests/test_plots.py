@@ -31,6 +31,9 @@ def test_a_film_keeps_the_frames_it_was_asked_for():
     assert film.labels == ["step 0", "step 1", "step 2", "step 5"]
     assert [frame.shape for frame in film.frames] == [(8, 24, 3)] * 4
     assert int(film.frames[-1].max()) == 255
+    own = plots.Film(torch.zeros(2, 3, 8, 8), 5, lambda method, images: torch.cat([method.translate(images)] * 2, 2))
+    own(0, method)
+    assert own.frames[0].shape == (16, 16, 3)
 
 
 def test_the_slider_has_text_for_every_frame_and_works_without_script():
