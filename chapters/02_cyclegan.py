@@ -159,7 +159,13 @@ plots.grid({"pile a": torch.cat([p["a"][:1] for p in piles]), "pile b": torch.ca
 # In this chapter's numbers: pixel accuracy says whether the classes are right, and a second accuracy, *after the best renaming of the classes*, says whether they are right up to a permutation.
 # Here are both failures, made by hand:
 
+
 # %% tags=["nbval-check-output"]
+def one_hot(ids):
+    """Class numbers as twelve channels of 0 and 1, so that two classes differ by the same, whatever their names."""
+    return F.one_hot(ids, 12).movedim(3, 1).float()
+
+
 labels = facades.evaluation(48, 20)["labels"]
 shuffled = torch.tensor([(k + 1) % 12 for k in range(12)])  # every class called by the name of the next
 answers = {"right": labels, "permuted": shuffled[labels], "collapsed": labels[:1].expand_as(labels)}
@@ -167,11 +173,11 @@ for name, answer in answers.items():
     confusion = metrics.confusion_matrix(labels, answer, 12)
     renamed, _ = metrics.relabelled(confusion)
     before, after = (metrics.segmentation_scores(c)["pixel_accuracy"] for c in (confusion, renamed))
-    variety = metrics.diversity(answer[:, None].float() / 6 - 1) / metrics.diversity(labels[:, None].float() / 6 - 1)
+    variety = metrics.diversity(one_hot(answer)) / metrics.diversity(one_hot(labels))
     print(f"{name:9} pixels right {before:.2f}, after the best renaming {after:.2f}, diversity {variety:.2f}")
 
 # %% [markdown]
-# A permuted answer is mended by renaming, a collapsed one is not; and only a collapsed one lacks *diversity* (the mean difference of two answers, as a share of that of two real ones).
+# A permuted answer is mended by renaming, a collapsed one is not; and only a collapsed one lacks *diversity* (how much two answers differ on average, as a share of how much two real pictures differ).
 # The best renaming is found by the Hungarian method {cite:p}`kuhn1955`.
 #
 # ## Predict, then measure

@@ -117,14 +117,16 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    """A table for the page; floats with three decimals, True and False as words."""
+    """A table for the page; floats with three decimals, tiny ones with two digits, True and False as words."""
 
     def cell(value: object) -> str:
         if value is None:
             return "–"
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
-        return f"{value:.3f}" if isinstance(value, float) else str(value)
+        if isinstance(value, float):
+            return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
+        return str(value)
 
     text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     text += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]

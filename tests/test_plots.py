@@ -52,8 +52,8 @@ def test_the_slider_has_text_for_every_frame_and_works_without_script():
 
 
 def test_tables_write_numbers_and_words():
-    text = plots.table(["a", "b"], [(0.12345, True), ("x", None)]).data
-    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |"]
+    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0)]).data
+    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |"]
 
 
 def test_figures_have_one_picture_per_image_and_labelled_axes():
