@@ -316,7 +316,7 @@ print(f"an error of 0.1 on the way back costs {float(cycle_loss(b + 0.1, b)):.1f
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(0)
-pool, shown_new, stored = ImagePool(50), 0, set()
+pool, shown_new = ImagePool(50), 0
 for number in range(1050):
     picture = torch.full((1, 1, 2, 2), float(number))
     (answer,) = pool.query(picture)
@@ -398,7 +398,8 @@ def train(name, numbers, own_cycle=None):
     film = plots.Film(test["a"][:4], numbers.steps, both_ways)
     history = fit(
         model, world(numbers), numbers.steps, rates=schedule(numbers), device=run.device, callbacks=[film],
-        precision="fp32", folder=run.checkpoints(name), resume=run.resume, title=name,
+        precision="fp32",  # as the official code, and quicker for small networks on a CPU
+        folder=run.checkpoints(name), resume=run.resume, title=name,
     )  # fmt: skip
     return model, history, film
 
@@ -510,7 +511,11 @@ def scores(images, side):
         return {"taken": float((said == side).mean())}
     confusion = metrics.confusion_matrix(truth, read(images, side), len(facade_drawing.CLASSES))
     renamed = metrics.segmentation_scores(metrics.relabelled(confusion)[0])
-    return metrics.segmentation_scores(confusion) | {"renamed_accuracy": renamed["pixel_accuracy"]}
+    found = metrics.segmentation_scores(confusion) | {"renamed_accuracy": renamed["pixel_accuracy"]}
+    if side == "b":
+        sets = (F.interpolate(x, judge_size, mode="area").clamp(-1, 1) for x in (test["b"], images))
+        found["frechet"] = metrics.distribution_distances(*sets, judges.Features(judge))["frechet"]
+    return found
 
 
 # %%
@@ -549,6 +554,14 @@ score_table(b_name)
 
 # %%
 score_table(a_name)
+
+# %% [markdown]
+# On two axes: does a translated plan *look like* the photographs (distance to the real set, left is better), and does it *keep the plan* (class IoU, up is better)?
+
+# %% mystnb={"image": {"alt": "Scatter plot of this run's arms, Fréchet distance to real photographs against class IoU: real photographs top left, the copied plan far to the right, the GAN alone and CycleGAN between them."}}
+if drawn:
+    axes = {arm: ([found["to_photo_frechet"]], [found["to_photo_class_iou"]]) for arm, found in run.metrics.items()}
+    display(plots.scatter(axes, x="Fréchet distance (world features) to real photographs", y="class IoU (plan kept)"))  # noqa: F821
 
 # %% [markdown]
 # "Real pictures" and "input copied" are the fixed points between which a method moves.

@@ -69,10 +69,13 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
     cannot tell (ln 2 for a GAN term).
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(history.terms), figsize=(3.2 * len(history.terms), 2.4), squeeze=False, layout="constrained"
-        )
-        for axis, colour, (name, values) in zip(axes[0], cycle(COLOURS), history.terms.items(), strict=False):
+        columns = min(3, len(history.terms))
+        rows = -(-len(history.terms) // columns)
+        size = (3.2 * columns, 2.4 * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+        for axis in axes.flat[len(history.terms) :]:
+            axis.set_visible(False)
+        for axis, colour, (name, values) in zip(axes.flat, cycle(COLOURS), history.terms.items(), strict=False):
             steps = np.asarray(history.at[name]) + 1
             axis.plot(steps, values, color=colour, alpha=0.25, linewidth=0.6)
             width = min(window, len(values))
