@@ -307,10 +307,12 @@ def report_command(folder: Runs) -> None:
 @main.command()
 @_clear_errors
 def collect(
-    folder: Runs, to: Annotated[Path, typer.Option(help="The JSON file to write, for example book/results/NAME.json.")]
+    folder: Runs,
+    to: Annotated[Path, typer.Option(help="The JSON file to write, for example book/results/NAME.json.")],
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the file's rows of other runs.")] = False,
 ) -> None:
     """Write the small summary of a folder of runs that is committed and drawn by the book."""
-    count = report.collect(folder, to, batch.recalled_commands(folder))
+    count = report.collect(folder, to, batch.recalled_commands(folder), keep)
     missing = len(report.unfinished(folder))
     typer.echo(f"{to}: {count} runs" + (f"; {missing} unfinished ones are left out" if missing else ""))
 

@@ -219,9 +219,18 @@ def summary(folder: Path, commands: Sequence[str]) -> dict[str, Any]:
     return {"commands": list(commands), "rows": rows}
 
 
-def collect(folder: Path, to: Path, commands: Sequence[str]) -> int:
-    """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB."""
+def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False) -> int:
+    """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB.
+
+    With ``keep`` the file's rows of other runs (another chapter, arm or seed) stay, so that a sweep can be made
+    in parts.
+    """
     content = summary(folder, commands)
+    if keep and to.is_file():
+        old = read_json(to)
+        if old is None or not {"commands", "rows"} <= old.keys():
+            raise ReportError(f"{to} holds no summary whose rows could be kept")
+        content = _merged(old, content)
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if len(text.encode()) > LARGEST_SUMMARY:
         raise ReportError(
@@ -230,6 +239,15 @@ def collect(folder: Path, to: Path, commands: Sequence[str]) -> int:
         )
     write_text(to, text)
     return len(content["rows"])
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    def run(row: Mapping[str, Any]) -> tuple:
+        return row["chapter"], row["arm"], row["seed"]
+
+    rows = {run(row): row for row in [*old["rows"], *new["rows"]]}
+    commands = dict.fromkeys([*old["commands"], *new["commands"]])
+    return {"commands": list(commands), "rows": [rows[key] for key in sorted(rows)]}
 
 
 def _rounded(value: Any) -> Any:

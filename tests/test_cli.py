@@ -189,6 +189,24 @@ def test_collect_refuses_what_is_too_large(tmp_path, monkeypatch):
     assert not (tmp_path / "x.json").exists()
 
 
+def test_collect_can_keep_the_rows_of_other_runs(tmp_path):
+    to = tmp_path / "x.json"
+    finished_run(tmp_path / "first", 0)
+    finished_run(tmp_path / "first", 1)
+    assert call("collect", tmp_path / "first", "--to", to).exit_code == 0
+    finished_run(tmp_path / "second", 1, claim={"difference": 9.0})
+    finished_run(tmp_path / "second", 2)
+    done = call("collect", tmp_path / "second", "--to", to, "--keep")
+    assert done.exit_code == 0, done.stderr
+    rows = json.loads(to.read_text())["rows"]
+    assert [row["seed"] for row in rows] == [0, 1, 2]
+    assert [row["claims"][0]["difference"] for row in rows] == [0.5, 9.0, 2.5]  # the newer run of seed 1
+    to.write_text("[]")
+    done = call("collect", tmp_path / "second", "--to", to, "--keep")
+    assert "holds no summary whose rows could be kept" in done.stderr
+    assert to.read_text() == "[]"
+
+
 def test_a_claim_holds_when_it_holds_for_every_seed(tmp_path):
     finished_run(tmp_path, 0)
     finished_run(tmp_path, 1)
