@@ -71,9 +71,10 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from ipywidgets import FloatSlider, IntSlider
 from sklearn.linear_model import LogisticRegression
 
-from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results
+from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results, widgets
 from i2i_tutor.data import facade_drawing, facades, unpaired
 from i2i_tutor.data.streams import to_uint8
 from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN
@@ -718,6 +719,24 @@ plots.scrub(
     list(to_uint8(torch.stack(frames))),
     [f"noise {level}" for level in levels],
     "Four painted photographs with noise, and below them the plans that the way back reads from them",
+)
+
+# %% [markdown]
+# In a running notebook, choose the house and the noise yourself:
+
+
+# %% mystnb={"image": {"alt": "One house: the plan, its painted photograph with noise, and the plan that the way back reads from it."}}
+def with_noise(house, strength):
+    """A plan, its translation with noise, and what the way back reads from that."""
+    noisy = (own[house : house + 1] + strength * noise[house : house + 1]).clamp(-1, 1)
+    back = model.translate(noisy.to(run.device), "BtoA").cpu()
+    return plots.grid({a_name: test["a"][house : house + 1], "translation + noise": noisy, "and back": back}, scale=1.4)
+
+
+widgets.live(
+    with_noise,
+    house=IntSlider(value=5, min=0, max=len(own) - 1, continuous_update=False),
+    strength=FloatSlider(value=0.1, min=0, max=0.5, step=0.02, continuous_update=False),
 )
 
 # %% [markdown]
