@@ -38,6 +38,28 @@ def check_discriminator_loss(function: Callable[[Tensor, Tensor], Tensor]) -> No
     print("right: the discriminator's loss")
 
 
+def check_least_squares_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (on_real, on_fake) → the least-squares loss of CycleGAN's discriminators, halved."""
+    real, fake = _logits(), _logits()
+    reference = 0.5 * losses.discriminator_loss(real, fake, "least_squares")
+    answer = _scalar(function, real, fake)
+    _compare(
+        answer,
+        reference,
+        {
+            "you did not halve the sum of the two terms": 2 * reference,
+            "real and fake are exchanged": 0.5 * losses.discriminator_loss(fake, real, "least_squares"),
+            "you summed over the patches, the paper averages": reference * real.numel(),
+            "there is a sigmoid; with least squares D's number is compared as it is": 0.5
+            * losses.discriminator_loss(real.sigmoid(), fake.sigmoid(), "least_squares"),
+            "the term on the real patches is missing": 0.5 * fake.square().mean(),
+            "the term on the made patches is missing": 0.5 * losses.generator_loss(real, "least_squares"),
+        },
+    )
+    _gradient(function, (real, fake), lambda a, b: 0.5 * losses.discriminator_loss(a, b, "least_squares"))
+    print("right: the discriminators' least-squares loss")
+
+
 def check_generator_loss(function: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
     """Check a function (fake_logits, fake, target, weight) → the generator's loss of pix2pix."""
     logits, fake, target = _logits(), _images(), _images()

@@ -356,12 +356,13 @@ def translate(
         bool, typer.Option("--keep-size", help="Translate each picture at its own size instead.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    direction: Annotated[str | None, typer.Option(help="AtoB or BtoA, where a method translates both ways.")] = None,
 ) -> None:
     """Translate images with a trained checkpoint."""
     from i2i_tutor.translate import translate_files
 
     try:
-        paths = translate_files(checkpoint, source, out, size, keep_size, device)
+        paths = translate_files(checkpoint, source, out, size, keep_size, device, direction)
     except (ValueError, RuntimeError, OSError) as error:
         _fail(" ".join(str(error).split()))
     else:

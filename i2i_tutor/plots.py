@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.methods.base import Method
 from i2i_tutor.training import History
 
 INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
@@ -69,10 +70,13 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
     cannot tell (ln 2 for a GAN term).
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(history.terms), figsize=(3.2 * len(history.terms), 2.4), squeeze=False, layout="constrained"
-        )
-        for axis, colour, (name, values) in zip(axes[0], cycle(COLOURS), history.terms.items(), strict=False):
+        columns = min(3, len(history.terms))
+        rows = -(-len(history.terms) // columns)
+        size = (3.2 * columns, 2.4 * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+        for axis in axes.flat[len(history.terms) :]:
+            axis.set_visible(False)
+        for axis, colour, (name, values) in zip(axes.flat, cycle(COLOURS), history.terms.items(), strict=False):
             steps = np.asarray(history.at[name]) + 1
             axis.plot(steps, values, color=colour, alpha=0.25, linewidth=0.6)
             width = min(window, len(values))
@@ -117,14 +121,16 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    """A table for the page; floats with three decimals, True and False as words."""
+    """A table for the page; floats with three decimals, tiny ones with two digits, True and False as words."""
 
     def cell(value: object) -> str:
         if value is None:
             return "–"
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
-        return f"{value:.3f}" if isinstance(value, float) else str(value)
+        if isinstance(value, float):
+            return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
+        return str(value)
 
     text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     text += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
@@ -144,19 +150,21 @@ def log_spaced(steps: int) -> list[int]:
 class Film:
     """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
 
-    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. What it holds
+    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. ``translate``
+    is called with (method, images) where ``method.translate(images)`` is not what shall be filmed. What the film holds
     travels in the checkpoints, so that the film of a resumed training is whole.
     """
 
-    def __init__(self, images: Tensor, steps: int):
-        self.images = images
+    def __init__(self, images: Tensor, steps: int, translate: Callable[[Method, Tensor], Tensor] | None = None):
+        self.images, self.translate = images, translate or (lambda method, images: method.translate(images))
         self.at = log_spaced(steps)
         self.frames: list[np.ndarray] = []
         self.labels: list[str] = []
 
     def __call__(self, step: int, method) -> None:
         if step in self.at and f"step {step}" not in self.labels:
-            pictures = to_uint8(_rgb(method.translate(self.images.to(next(method.parameters()).device))))
+            images = self.images.to(next(method.parameters()).device)
+            pictures = to_uint8(_rgb(self.translate(method, images)))
             self.frames.append(np.concatenate(list(pictures), axis=1))
             self.labels.append(f"step {step}")
 

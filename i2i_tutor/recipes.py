@@ -5,9 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from i2i_tutor.methods.base import Recipe
+from i2i_tutor.methods.cyclegan import RECIPES as CYCLEGAN
 from i2i_tutor.methods.pix2pix import RECIPES as PIX2PIX
 
-RECIPES: dict[str, Mapping[str, Recipe]] = {"pix2pix": PIX2PIX}
+RECIPES: dict[str, Mapping[str, Recipe]] = {"pix2pix": PIX2PIX, "cyclegan": CYCLEGAN}
 
 
 def table(method: str) -> tuple[list[str], list[list[Any]]]:

@@ -1,7 +1,9 @@
 """A trained method applied to your own pictures."""
 
+import inspect
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,7 @@ def translate_files(
     size: int | None = None,
     keep_size: bool = False,
     device: torch.device | str = "cpu",
+    direction: str | None = None,
 ) -> list[Path]:
     """Translate a picture or all pictures of a folder; return the PNG files written, in natural order.
 
@@ -62,11 +65,13 @@ def translate_files(
         out: a folder, made where missing; for a single picture also a file name that ends in ``.png``.
         size: side of the square in pixels, by default that of the training.
         keep_size: translate at the picture's own size instead, padded at the right and below for the network.
+        direction: for a method that translates both ways, "AtoB" (its default) or "BtoA".
 
     Raises:
         CheckpointError: see ``load_method``.
         DataError: ``source`` is missing or has no pictures, or two results or an input and a result share a file.
-        ValueError: ``size`` does not suit the network, or both ``size`` and ``keep_size`` are given.
+        ValueError: ``size`` does not suit the network, ``size`` and ``keep_size`` are both given, or the method has no
+            such ``direction``.
         TranslationError: at the end, where some pictures are damaged; all others have been written by then.
     """
     if keep_size and size is not None:
@@ -78,6 +83,10 @@ def translate_files(
         translate = getattr(method, "translate", None)
         if translate is None:
             raise ValueError(f"a {method.name} does not translate pictures")
+        if direction is not None:
+            if "direction" not in inspect.signature(translate).parameters:
+                raise ValueError(f"direction is {direction!r}, but a {method.name} translates one way only")
+            translate = partial(translate, direction=direction)
         side = method.recipe.size if size is None else size
         if side < 1:
             raise ValueError(f"size is {side}; expected at least 1")

@@ -19,11 +19,16 @@ def right_g(logits, fake, target, weight):
     return bce(logits, 1.0) + weight * (fake - target).abs().mean()
 
 
+def right_squares(real, fake):
+    return (F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake))) / 2
+
+
 def test_right_answers_pass(capsys):
     checks.check_discriminator_loss(right_d)
     checks.check_generator_loss(right_g)
     checks.check_receptive_field(checks._fold)
-    assert capsys.readouterr().out.count("right:") == 3
+    checks.check_least_squares_loss(right_squares)
+    assert capsys.readouterr().out.count("right:") == 4
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,23 @@ def test_wrong_discriminator_losses_are_named(answer, sentence):
 def test_wrong_generator_losses_are_named(answer, sentence):
     with pytest.raises(AssertionError, match=sentence):
         checks.check_generator_loss(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda r, f: 2 * right_squares(r, f), "did not halve"),
+        (lambda r, f: right_squares(f, r), "exchanged"),
+        (lambda r, f: right_squares(r, f) * r.numel(), "you summed"),
+        (lambda r, f: right_squares(torch.sigmoid(r), torch.sigmoid(f)), "there is a sigmoid"),
+        (lambda r, f: 0.5 * f.square().mean(), "real patches is missing"),
+        (lambda r, f: 0.5 * (r - 1).square().mean(), "made patches is missing"),
+        (lambda r, f: right_squares(r, f.detach()) + 0 * r.sum(), "gradient of argument 2"),
+    ],
+)
+def test_wrong_least_squares_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_least_squares_loss(answer)
 
 
 def test_an_answer_in_single_precision_is_right_too():

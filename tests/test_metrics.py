@@ -35,6 +35,25 @@ def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes
     assert scores["class_iou"] <= scores["class_accuracy"]
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(5)), st.integers(0, 1000))
+def test_renaming_undoes_a_permutation_and_never_makes_anything_worse(order, seed):
+    draw = torch.Generator().manual_seed(seed)
+    truth = torch.cat([torch.arange(5), torch.randint(5, (40,), generator=draw)])
+    permuted = metrics.confusion_matrix(truth, torch.tensor(order)[truth], 5)
+    mended, names = metrics.relabelled(permuted)
+    assert metrics.segmentation_scores(mended)["pixel_accuracy"] == 1.0
+    assert names.tolist() == list(order)
+    noisy = metrics.confusion_matrix(truth, torch.randint(5, truth.shape, generator=draw), 5)
+    assert metrics.relabelled(noisy)[0].diagonal().sum() >= noisy.diagonal().sum()
+
+
+def test_renaming_does_not_help_a_collapsed_answer():
+    truth = torch.arange(4).repeat(10)
+    collapsed = metrics.confusion_matrix(truth, torch.full_like(truth, 2), 4)
+    assert metrics.segmentation_scores(metrics.relabelled(collapsed)[0])["pixel_accuracy"] == 0.25
+
+
 class Brightness(nn.Module):
     """A judge that sees two classes: dark and bright."""
 

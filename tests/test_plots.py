@@ -34,6 +34,9 @@ def test_a_film_keeps_the_frames_it_was_asked_for():
     assert film.labels == ["step 0", "step 1", "step 2", "step 5"]
     assert [frame.shape for frame in film.frames] == [(8, 24, 3)] * 4
     assert int(film.frames[-1].max()) == 255
+    own = plots.Film(torch.zeros(2, 3, 8, 8), 5, lambda method, images: torch.cat([method.translate(images)] * 2, 2))
+    own(0, method)
+    assert own.frames[0].shape == (16, 16, 3)
 
 
 def test_the_film_of_a_resumed_training_is_whole(tmp_path):
@@ -69,8 +72,8 @@ def test_the_slider_has_text_for_every_frame_and_works_without_script():
 
 
 def test_tables_write_numbers_and_words():
-    text = plots.table(["a", "b"], [(0.12345, True), ("x", None)]).data
-    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |"]
+    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0)]).data
+    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |"]
 
 
 def test_figures_have_one_picture_per_image_and_labelled_axes():

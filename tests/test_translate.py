@@ -12,6 +12,7 @@ from i2i_tutor.data import folders
 from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.files import sha256
+from i2i_tutor.methods import cyclegan
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.training import fit
 from i2i_tutor.translate import TranslationError, load_method, translate_files
@@ -102,6 +103,23 @@ def test_a_size_that_the_network_refuses_writes_nothing(checkpoint, pictures, tm
     with pytest.raises(ValueError, match="give one of them"):
         translate_files(checkpoint, pictures, tmp_path / "out", size=32, keep_size=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_goes_both_ways_is_told_which(checkpoint, pictures, tmp_path):
+    recipe = cyclegan.RECIPES["smoke"]
+    torch.manual_seed(0)
+    stream = folders.unpaired(pictures, pictures, size=recipe.size, batch=recipe.batch)
+    fit(cyclegan.CycleGAN(recipe), stream, steps=1, folder=tmp_path / "both", progress=False)
+    method = load_method(tmp_path / "both")
+    image = to_tensor(stack([resize(read_rgb(pictures / "1.png"), 32)]))
+    for direction in (None, "AtoB", "BtoA"):
+        out = tmp_path / f"{direction}.png"
+        translate_files(tmp_path / "both", pictures / "1.png", out, direction=direction)
+        assert np.array_equal(pixels(out), to_uint8(method.translate(image, direction or "AtoB"))[0])
+    with pytest.raises(ValueError, match="direction is 'CtoA'"):
+        translate_files(tmp_path / "both", pictures, tmp_path / "out", direction="CtoA")
+    with pytest.raises(ValueError, match="a pix2pix translates one way only"):
+        translate_files(checkpoint, pictures, tmp_path / "out", direction="BtoA")
 
 
 def test_nothing_of_yours_is_overwritten(checkpoint, pictures, tmp_path):

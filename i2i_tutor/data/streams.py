@@ -59,6 +59,14 @@ class Stream:
 
         return Stream(make, self.seed, self.ahead, self.about | {"processes": count}, self.period)
 
+    def mapped(self, function: Callable[[Batch], Batch], **about: Any) -> "Stream":
+        """A stream of ``function(batch)``, from the beginning; ``about`` says what the function does."""
+
+        def make(position: int, rng: np.random.Generator) -> Batch:
+            return function(self.batch(position))
+
+        return Stream(make, self.seed, self.ahead, self.about | about, self.period)
+
     def __iter__(self) -> Iterator[Batch]:
         return self
 

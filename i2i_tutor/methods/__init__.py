@@ -3,9 +3,10 @@
 from typing import Any
 
 from i2i_tutor.methods.base import Method
+from i2i_tutor.methods.cyclegan import CycleGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Pix2Pix,)}
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Pix2Pix, CycleGAN)}
 
 
 def build(settings: dict[str, Any]) -> Method:

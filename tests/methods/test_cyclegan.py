@@ -1,0 +1,322 @@
+"""CycleGAN: the check points of the paper's sheet, and every switch of its ablations."""
+
+import math
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from i2i_tutor.data import facades
+from i2i_tutor.methods import build
+from i2i_tutor.methods.base import Scene
+from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN, CycleGANRecipe
+from i2i_tutor.nn import ResNetGenerator, count_parameters
+from i2i_tutor.training import fit, make_optimisers, play, schedule
+
+TINY = replace(RECIPES["smoke"], base=2, learning_rate=2e-4, lambda_identity=5.0)
+GAN_ALONE = {"lambda_forward": 0.0, "lambda_backward": 0.0, "lambda_identity": 0.0}
+
+
+def batch(count=2, size=32, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, size, size, generator=draw) * 2 - 1
+    return {"a": images[0], "b": images[1]}
+
+
+def scene_of(method, data):
+    scene = Scene(data, 0)
+    method(scene, {turn.loss for turn in method.turns})
+    return scene
+
+
+class Says(nn.Module):
+    """A discriminator of one opinion."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, image):
+        return torch.full((len(image), 1, 3, 3), self.logit)
+
+
+def test_the_paper_profile_is_the_papers_networks():
+    recipe = RECIPES["paper"]
+    with torch.device("meta"):
+        method = CycleGAN(recipe)
+        six = ResNetGenerator(blocks=6)
+    assert count_parameters(method.g_ab) == count_parameters(method.g_ba) == 11_378_179
+    assert count_parameters(six) == 7_837_699
+    assert count_parameters(method.d_a) == count_parameters(method.d_b) == 2_764_737
+    assert count_parameters(method) == 28_285_832
+    assert (recipe.size, recipe.load_size, recipe.batch, recipe.pool) == (256, 286, 1, 50)
+    assert (recipe.lambda_forward, recipe.lambda_backward, recipe.lambda_identity) == (10, 10, 5)
+    assert (recipe.learning_rate, recipe.beta1, recipe.beta2) == (2e-4, 0.5, 0.999)
+
+
+def test_instance_norm_has_neither_weights_nor_memory():
+    norms = [m for m in CycleGAN(TINY).modules() if isinstance(m, nn.InstanceNorm2d)]
+    assert norms
+    assert not any(list(norm.parameters()) + list(norm.buffers()) for norm in norms)
+
+
+def test_the_networks_begin_as_the_paper_draws_them():
+    torch.manual_seed(0)
+    method = CycleGAN(replace(TINY, base=16, blocks=2))
+    for network in (method.g_ab, method.g_ba, method.d_a, method.d_b):
+        layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        weights = torch.cat([m.weight.detach().flatten() for m in layers])
+        assert float(weights.std()) == pytest.approx(0.02, rel=0.05)
+        assert all((m.bias == 0).all() for m in layers)
+    assert not torch.equal(next(method.g_ab.parameters()), next(method.g_ba.parameters()))
+
+
+def test_training_and_evaluation_compute_the_same():
+    method, image = CycleGAN(TINY), batch()["a"]
+    training = method.translate(image)
+    assert torch.equal(method.eval().translate(image), training)
+    assert torch.equal(method.translate(image), training)
+    assert training.abs().max() <= 1
+
+
+@pytest.mark.parametrize(("side", "out"), [(64, 64), (68, 68), (65, 68)])
+def test_sizes_are_kept_where_they_are_multiples_of_four(side, out):
+    assert CycleGAN(TINY).translate(torch.zeros(1, 3, side, side)).shape == (1, 3, out, out)
+
+
+# --- losses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("objective", "logit", "discriminator", "generator"),
+    [
+        ("least_squares", 0.0, 0.5, 1.0),
+        ("least_squares", 0.5, 0.25, 0.25),
+        ("vanilla", 0.0, math.log(2), math.log(2)),
+    ],
+)
+def test_losses_of_an_undecided_discriminator(objective, logit, discriminator, generator):
+    method = CycleGAN(replace(TINY, objective=objective))
+    method.d_a, method.d_b = Says(logit), Says(logit)
+    scene = scene_of(method, batch())
+    of_g, of_d = method.generator_loss(scene), method.discriminator_loss(scene)
+    assert [float(of_g[name].detach()) for name in ("gan_ab", "gan_ba")] == pytest.approx([generator] * 2)
+    assert [float(of_d[name]) for name in ("d_a", "d_b")] == pytest.approx([discriminator] * 2)
+
+
+def test_cycle_and_identity_terms_are_weighted_means():
+    method, data = CycleGAN(TINY), batch()
+    scene = scene_of(method, data)
+    scene.cycled_a, scene.cycled_b = data["a"] + 0.1, data["b"] - 0.1
+    scene.same_a, scene.same_b = data["a"] - 0.1, data["b"] + 0.1
+    terms = method.generator_loss(scene)
+    assert [float(terms[f"cycle_{side}"]) for side in "ab"] == pytest.approx([1.0, 1.0], rel=1e-4)
+    assert [float(terms[f"identity_{side}"]) for side in "ab"] == pytest.approx([0.5, 0.5], rel=1e-4)
+
+
+def test_every_translation_on_the_scene_is_that_of_one_call_by_itself():
+    torch.manual_seed(0)
+    method, data = CycleGAN(TINY), batch()
+    scene = scene_of(method, data)
+    with torch.no_grad():
+        expected = {"fake_b": method.g_ab(data["a"]), "fake_a": method.g_ba(data["b"])}
+        expected |= {"cycled_a": method.g_ba(expected["fake_b"]), "cycled_b": method.g_ab(expected["fake_a"])}
+        expected |= {"same_b": method.g_ab(data["b"]), "same_a": method.g_ba(data["a"])}
+    for name, image in expected.items():
+        torch.testing.assert_close(getattr(scene, name), image, rtol=0, atol=1e-6)
+
+
+# --- who moves -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "terms"),
+    [
+        ({}, {"gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "d_a", "d_b"}),
+        ({"lambda_identity": 0.0}, {"gan_ab", "gan_ba", "cycle_a", "cycle_b", "d_a", "d_b"}),
+        (GAN_ALONE, {"gan_ab", "gan_ba", "d_a", "d_b"}),
+        (GAN_ALONE | {"lambda_forward": 10.0}, {"gan_ab", "gan_ba", "cycle_a", "d_a", "d_b"}),
+        (GAN_ALONE | {"lambda_backward": 10.0}, {"gan_ab", "gan_ba", "cycle_b", "d_a", "d_b"}),
+        ({"adversarial": False, "lambda_identity": 0.0}, {"cycle_a", "cycle_b"}),
+        (
+            {"cycle": "adversarial", "lambda_identity": 0.0},
+            {"gan_ab", "gan_ba", "cycle_a", "cycle_b", "d_a", "d_b", "cycle_d_a", "cycle_d_b"},
+        ),
+        (
+            GAN_ALONE | {"cycle": "adversarial", "lambda_forward": 1.0},
+            {"gan_ab", "gan_ba", "cycle_a", "d_a", "d_b", "cycle_d_a"},
+        ),
+        (
+            {"objective": "vanilla"},
+            {"gan_ab", "gan_ba", "cycle_a", "cycle_b", "identity_a", "identity_b", "d_a", "d_b"},
+        ),
+    ],
+)
+def test_every_arm_of_the_ablations_plays_and_every_player_moves(changes, terms):
+    torch.manual_seed(0)
+    method = CycleGAN(replace(TINY, **changes))
+    before = {name: p.clone() for name, p in method.named_parameters()}
+    assert set(play(method, make_optimisers(method), batch(), 0)) == terms
+    # A bias before instance norm is inert: its gradient is rounding noise, and it may stay where it is.
+    assert all(not torch.equal(p, before[name]) for name, p in method.named_parameters() if "bias" not in name)
+
+
+def test_a_bias_before_instance_norm_is_inert():
+    torch.manual_seed(0)
+    method = CycleGAN(TINY)
+    sum(method.generator_loss(scene_of(method, batch())).values()).backward()
+    first, last = method.g_ab.layers[1], method.g_ab.layers[-2]
+    assert first.bias.grad.abs().max() < 1e-6 < first.weight.grad.abs().max()
+    assert last.bias.grad.abs().max() > 1e-6  # no norm follows
+
+
+def test_each_turn_moves_its_own_players_only():
+    torch.manual_seed(0)
+    players = [("g_ab", "g_ba"), ("d_a", "d_b")]
+    for moving, still in (players, players[::-1]):
+        method = CycleGAN(TINY)
+        method.turns = tuple(turn for turn in method.turns if turn.moves == moving)
+        before = {name: [p.clone() for p in getattr(method, name).parameters()] for name in still}
+        play(method, make_optimisers(method), batch(), 0)
+        for name in still:
+            assert all(map(torch.equal, getattr(method, name).parameters(), before[name]))
+            assert all(p.grad is None for p in getattr(method, name).parameters())
+
+
+def test_the_discriminators_learn_from_fakes_made_before_the_generators_moved():
+    torch.manual_seed(0)
+    method, data = CycleGAN(TINY), batch()
+    before = method.translate(data["a"]), method.translate(data["b"], "BtoA")
+    play(method, make_optimisers(method), data, 0)
+    assert torch.allclose(method.pool_b.slot0[:2], before[0], atol=1e-6)
+    assert torch.allclose(method.pool_a.slot0[:2], before[1], atol=1e-6)
+    assert not torch.allclose(method.translate(data["a"]), before[0], atol=1e-6)
+
+
+def test_d_b_is_shown_real_images_of_b_and_what_the_pool_hands_out():
+    torch.manual_seed(0)
+    method, data = CycleGAN(replace(TINY, pool=1)), batch(count=1)
+    seen = []
+    method.d_b.register_forward_hook(lambda module, arguments, answer: seen.append(arguments[0].detach()))
+    scene = scene_of(method, data)
+    method.discriminator_loss(scene)  # the pool of one keeps this fake
+    kept = scene.fake_b.detach()
+    handed_out = []
+    for seed in range(1, 13):
+        scene = scene_of(method, batch(count=1, seed=seed))
+        kept_or_new = {"kept": method.pool_b.slot0.clone(), "new": scene.fake_b.detach()}
+        method.discriminator_loss(scene)
+        real, fake = seen[-1]
+        assert torch.equal(real, scene.batch["b"][0])
+        handed_out += [name for name, image in kept_or_new.items() if torch.equal(image[0], fake)]
+        assert len(method.pool_b.slot0) == int(method.pool_b.count) == 1
+    assert torch.equal(seen[0][1], kept[0])
+    assert set(handed_out) == {"kept", "new"}
+
+
+def test_the_step_by_hand_is_the_step_that_is_played():
+    """Six separate generator calls, six of the discriminators, one Adam for each pair, as in the official code."""
+    torch.manual_seed(0)
+    method, data = CycleGAN(replace(TINY, pool=50)), batch(count=1)
+    played = deepcopy(method)
+    a, b = data["a"], data["b"]
+
+    def adam(*networks):
+        return torch.optim.Adam([p for n in networks for p in n.parameters()], lr=2e-4, betas=(0.5, 0.999), fused=True)
+
+    g_ab, g_ba, d_a, d_b = method.g_ab, method.g_ba, method.d_a, method.d_b
+    generators, discriminators = adam(g_ab, g_ba), adam(d_a, d_b)
+    fake_b, fake_a = g_ab(a), g_ba(b)
+    loss = (d_b(fake_b) - 1).square().mean() + (d_a(fake_a) - 1).square().mean()
+    loss = loss + 10 * (g_ba(fake_b) - a).abs().mean() + 10 * (g_ab(fake_a) - b).abs().mean()
+    loss = loss + 5 * (g_ab(b) - b).abs().mean() + 5 * (g_ba(a) - a).abs().mean()
+    loss.backward()
+    generators.step()
+    discriminators.zero_grad()
+    for judge, real, fake in ((d_a, a, fake_a), (d_b, b, fake_b)):
+        (0.5 * ((judge(real) - 1).square().mean() + judge(fake.detach()).square().mean())).backward()
+    discriminators.step()
+
+    terms = play(played, make_optimisers(played), data, 0)
+    generators_terms = sum(value for name, value in terms.items() if not name.startswith("d_"))
+    assert float(generators_terms) == pytest.approx(float(loss.detach()), rel=1e-6)
+    for (name, mine), theirs in zip(method.named_parameters(), played.parameters(), strict=True):
+        if "bias" in name:  # Adam turns the rounding noise of an inert bias into a step of the full learning rate
+            continue
+        # ... and a weight whose gradient is as small as that, too
+        assert (mine - theirs).abs().median() < 1e-7, name
+
+
+def test_fifty_images_are_kept_and_half_of_the_queries_answered_from_them():
+    torch.manual_seed(0)
+    pool = CycleGAN(replace(TINY, pool=50)).pool_b
+    answers = []
+    for number in range(450):
+        image = torch.full((1, 3, 2, 2), float(number))
+        (answer,) = pool.query(image)
+        answers.append(torch.equal(answer, image))
+    assert all(answers[:50])
+    assert int(pool.count) == 50
+    assert 0.4 < sum(answers[50:]) / 400 < 0.6
+
+
+# --- the rest of the contract --------------------------------------------------------------------------------------
+
+
+def test_translate_goes_both_ways_and_refuses_a_third():
+    method, image = CycleGAN(TINY), batch()["a"]
+    assert torch.equal(method.translate(image), method.translate(image, direction="AtoB"))
+    assert not torch.equal(method.translate(image), method.translate(image, direction="BtoA"))
+    with pytest.raises(ValueError, match="direction is 'CtoA'; expected 'AtoB' or 'BtoA'"):
+        method.translate(image, direction="CtoA")
+
+
+def test_the_learning_rate_falls_in_the_official_stairs():
+    factor = schedule(RECIPES["paper"])
+    by_epoch = {epoch: factor((epoch - 1) * 400) for epoch in (1, 99, 100, 150, 199, 200)}
+    assert by_epoch == pytest.approx({1: 1, 99: 1, 100: 0.990, 150: 0.495, 199: 0.0099, 200: 0}, abs=1e-3)
+
+
+def test_a_method_is_built_again_from_its_settings():
+    method = CycleGAN(replace(TINY, cycle="adversarial", lambda_backward=0.0))
+    play(method, make_optimisers(method), batch(), 0)  # the pools hold something now
+    again = build(method.settings())
+    assert isinstance(again, CycleGAN)
+    assert again.recipe == method.recipe
+    again.load_state_dict(method.state_dict())
+    assert torch.equal(again.pool_b.slot0, method.pool_b.slot0)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"lambda_forward": -1.0},
+        {"lambda_backward": math.nan},
+        {"lambda_identity": 1e9},
+        {"objective": "wasserstein"},
+        {"cycle": "l2"},
+        {"adversarial": False, **GAN_ALONE},
+        {"patch_layers": 0},
+        {"size": 50},
+        {"pool": -1},
+    ],
+)
+def test_absurd_recipes_are_refused_by_name(numbers):
+    with pytest.raises(ValueError, match="|".join([*numbers, "nothing to minimise"])):
+        CycleGANRecipe(**numbers)
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    def train(folder, steps, resume=False):
+        torch.manual_seed(3)
+        method = CycleGAN(replace(TINY, pool=3, steps=6))  # a pool that overflows before the interruption
+        data = facades.train(32, 2, seed=3, paired=False)
+        fit(method, data, steps, rates=schedule(method.recipe), folder=folder, resume=resume, progress=False)
+        return method.state_dict()
+
+    straight = train(tmp_path / "straight", 6)
+    train(tmp_path / "parts", 3)
+    parts = train(tmp_path / "parts", 6, resume=True)
+    assert all(torch.equal(straight[name], parts[name]) for name in straight)
