@@ -47,6 +47,7 @@ class PixelDARecipe(Recipe):
     batch: int = 32
     steps: int = 250_000  # the paper counts 500,000: the moves of D and T, and those of G
     learning_rate: float = 1e-3
+    decay: float = 0.0  # stairs instead
     classes: int = 10
     noise_size: int = 10
     width: int = 64
