@@ -360,7 +360,7 @@ print("the step by hand equals the package's")
 # %% [markdown]
 # ## Training
 #
-# This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, 1,500 instead of 250,000 steps.
+# This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,500 instead of 250,000 steps.
 # Two numbers differ in kind. $D$'s noise is 0.05, not 0.2, and the weight of the task term on $G$'s side is a tenth of the domain term's, where the paper's run has them almost equal.
 # The second matters; "Break it" shows why.
 #
