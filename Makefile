@@ -1,6 +1,6 @@
 # The commands of the book. Each makes .venv by itself; nothing else is needed but Python 3.11+ (and uv, if it is there).
 #
-#   make run CHAPTER=pix2pix PROFILE=fast SOURCE=procedural SEED=0    run one chapter; says where the results are
+#   make run CHAPTER=pix2pix PROFILE=fast SEED=0                     run one chapter; says where the results are
 #   make test                                                        every test
 #   make help                                                        the others
 
@@ -10,7 +10,7 @@ SHELL := bash
 
 CHAPTER ?= pix2pix
 PROFILE ?= $(or $(I2I_PROFILE),fast)
-SOURCE ?= procedural
+SOURCE ?=
 SEED ?= 0
 # Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", WORKERS=1, PORT=8000
 STEPS ?=
@@ -56,8 +56,8 @@ constraints: $(READY)  ## write constraints.txt from what is installed
 
 .PHONY: run
 run: $(READY)  ## run one chapter and say where its results are
-	$(TUTOR) run $(CHAPTER) --profile $(PROFILE) --seed $(SEED) --source $(SOURCE) \
-		$(if $(STEPS),--steps $(STEPS)) $(foreach pair,$(SET),--set $(pair)) $(if $(OUT),--out $(OUT))
+	$(TUTOR) run $(CHAPTER) --profile $(PROFILE) --seed $(SEED) \
+		$(if $(SOURCE),--source $(SOURCE)) $(if $(STEPS),--steps $(STEPS)) $(foreach pair,$(SET),--set $(pair)) $(if $(OUT),--out $(OUT))
 
 .PHONY: sweep
 sweep: $(READY)  ## run a chapter's wide grid (hours); writes book/results/CHAPTER.json

@@ -93,6 +93,40 @@ def check_generator_loss(function: Callable[[Tensor, Tensor, Tensor, float], Ten
     print("right: the generator's loss")
 
 
+def check_content_loss(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    """Check a function (image, adapted, mask) → the content similarity of PixelDA, the masked PMSE."""
+    image, adapted = _images(), _images()
+    mask = (torch.rand(2, 1, 8, 8, dtype=torch.double) > 0.5).double()
+    d = ((image - adapted) * mask).flatten(1)
+    k = d.shape[1]
+    square, sum_ = d.square().mean(dim=1), d.sum(dim=1)
+    reference = losses.masked_pairwise_error(image, adapted, mask)
+    inside = mask.expand_as(image).flatten(1).sum(dim=1)
+    _compare(
+        _scalar(function, image, adapted, mask),
+        reference,
+        {
+            "the second term is missing: that is the masked mean squared error": square.mean(),
+            "the second term has the wrong sign": (square + (sum_ / k).square()).mean(),
+            "the second term lacks its square": (square - sum_ / k**2).mean(),
+            "the second term sums the squares instead of squaring the sum": (square - d.square().sum(1) / k**2).mean(),
+            "the mask is missing": losses.masked_pairwise_error(image, adapted),
+            "you divided by the number of values under the mask, k counts all": (
+                d.square().sum(dim=1) / inside - (sum_ / inside).square()
+            ).mean(),
+            "you took the sample variance, which divides by k - 1": d.var(dim=1).mean(),
+            "the variance is over the whole batch, the paper takes it image by image": d.var(correction=0),
+            "you summed over the batch and doubled, as the official code does": 2 * len(d) * reference,
+        },
+    )
+    _gradient(
+        lambda a, b: function(a, b, mask),
+        (image, adapted),
+        lambda a, b: losses.masked_pairwise_error(a, b, mask),
+    )
+    print("right: the content similarity")
+
+
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:
     """Check a function from [(kernel, stride), ...], first layer first, to the receptive field in pixels."""
     for layers in range(1, 6):

@@ -63,6 +63,29 @@ def l2(image: Tensor, target: Tensor) -> Tensor:
     return (_precise(image) - _precise(target)).square().mean()
 
 
+def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Content similarity of PixelDA (equation 7), the masked pairwise mean squared error, averaged over the batch.
+
+    The population variance, over all k values of an image, of the difference ``(image - adapted) * mask``; the same as
+    the sum of ``(d_i - d_j)² / k²`` over all pairs. A shift that all values share costs nothing under a whole mask,
+    and ``shift² p (1 - p)`` under one that covers a fraction p. The official code's value is 2 N times this one.
+
+    Shape: images ``(N, C, H, W)``; mask ``(N, 1, H, W)`` or ``(N, C, H, W)`` of 0 and 1, by default all 1.
+    """
+    if image.shape != adapted.shape:
+        raise ValueError(f"the error compares equal shapes; got {tuple(image.shape)} and {tuple(adapted.shape)}")
+    difference = image - adapted if mask is None else (image - adapted) * mask
+    return difference.flatten(1).var(dim=1, correction=0).mean()
+
+
+def pose_error(truth: Tensor, answer: Tensor) -> Tensor:
+    """The pose term of PixelDA (equation 6): the mean of ``log(1e-4 + 1 - |q · q̂|)`` for unit quaternions ``(N, 4)``.
+
+    q and -q are the same rotation and cost the same; -9.21 is the least. The angle between them is 2 acos |q · q̂|.
+    """
+    return (1e-4 + 1 - (truth * answer).sum(dim=1).abs()).log().mean()
+
+
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """``E ||∇ critic(real)||²``, the squared gradient norm of an image's summed logits (Mescheder et al. 2018).
 

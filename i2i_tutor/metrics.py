@@ -145,6 +145,22 @@ def diversity(images: Tensor) -> float:
     return float(F.pdist(images.float().flatten(1), p=1).mean() / images[0].numel())
 
 
+def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
+    """By how many degrees the hue of the masked mean colour is turned, 0 to 180, averaged over the images.
+
+    images and others are ``(N, 3, H, W)`` in [-1, 1], mask ``(N, 1, H, W)`` of 0 and 1. The hue is the angle in the
+    plane at right angles to the greys; a grey has none, so let no image be grey.
+    """
+    check_images(images)
+    check_images(others)
+    angles = []
+    for pictures in (images, others):
+        red, green, blue = ((pictures * mask).sum((2, 3)) / mask.sum((2, 3))).unbind(1)
+        angles.append(torch.atan2(3**0.5 * (green - blue), 2 * red - green - blue))
+    turned = torch.remainder(angles[0] - angles[1] + torch.pi, 2 * torch.pi) - torch.pi
+    return float(turned.abs().rad2deg().mean())
+
+
 def mean_absolute_error(images: Tensor, targets: Tensor) -> float:
     """Mean absolute difference per value, in the units of [-1, 1] images."""
     if images.shape != targets.shape:

@@ -7,8 +7,9 @@ from typing import Any
 from i2i_tutor.methods.base import Recipe
 from i2i_tutor.methods.cyclegan import RECIPES as CYCLEGAN
 from i2i_tutor.methods.pix2pix import RECIPES as PIX2PIX
+from i2i_tutor.methods.pixelda import RECIPES as PIXELDA
 
-RECIPES: dict[str, Mapping[str, Recipe]] = {"pix2pix": PIX2PIX, "cyclegan": CYCLEGAN}
+RECIPES: dict[str, Mapping[str, Recipe]] = {"pix2pix": PIX2PIX, "cyclegan": CYCLEGAN, "pixelda": PIXELDA}
 
 
 def table(method: str) -> tuple[list[str], list[list[Any]]]:

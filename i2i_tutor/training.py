@@ -82,6 +82,11 @@ def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
     return factor
 
 
+def staircase(factor: float, every: int) -> Schedule:
+    """``factor`` to the power of the whole number of times that ``every`` steps have passed (PixelDA)."""
+    return lambda step: factor ** (step // every)
+
+
 def schedule(recipe: Recipe) -> Schedule:
     """The schedule that a recipe asks for: the official stairs where it counts epochs, else the smooth tail."""
     if recipe.epoch == 0:

@@ -101,3 +101,20 @@ def test_wrong_receptive_fields_are_named():
         checks.check_receptive_field(lambda layers: checks._fold(list(reversed(layers))))
     with pytest.raises(AssertionError, match="the gradient says 16"):
         checks.check_receptive_field(lambda layers: 3)
+
+
+def test_the_content_check_accepts_the_right_answer_and_names_mistakes():
+    def right(image, adapted, mask):
+        return ((image - adapted) * mask).flatten(1).var(dim=1, correction=0).mean()
+
+    checks.check_content_loss(right)
+    wrong = {
+        "second term is missing": lambda i, a, m: ((i - a) * m).square().mean(),
+        "mask is missing": lambda i, a, m: right(i, a, torch.ones_like(m)),
+        "k - 1": lambda i, a, m: ((i - a) * m).flatten(1).var(dim=1).mean(),
+        "image by image": lambda i, a, m: ((i - a) * m).var(correction=0),
+        "no gradient": lambda i, a, m: right(i, a, m).detach(),
+    }
+    for said, answer in wrong.items():
+        with pytest.raises(AssertionError, match=said):
+            checks.check_content_loss(answer)

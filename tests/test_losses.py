@@ -100,3 +100,51 @@ def test_penalties_run_in_fp32_under_autocast():
 def test_wrong_arguments_are_named(call):
     with pytest.raises(ValueError, match=r"'hinge'|equal shapes"):
         call()
+
+
+# --- PixelDA ---------------------------------------------------------------------------------------------------------
+
+
+def content(difference, mask=None):
+    image = torch.zeros_like(difference)
+    return losses.masked_pairwise_error(image, image - difference, mask)
+
+
+def test_content_similarity_is_the_variance_of_the_masked_difference():
+    torch.manual_seed(0)
+    d = torch.randn(3, 3, 4, 4, dtype=torch.double)
+    mask = (torch.rand(3, 1, 4, 4) > 0.4).double()
+    masked = (d * mask).flatten(1)
+    k = masked.shape[1]
+    formula = (masked.square().sum(1) / k - masked.sum(1).square() / k**2).mean()
+    pairs = (masked[:, :, None] - masked[:, None, :]).square().sum((1, 2)).div(2 * k**2).mean()  # i < j: half of all
+    assert torch.allclose(content(d, mask), formula)
+    assert torch.allclose(content(d, mask), pairs)
+    assert float(content(torch.zeros(2, 3, 4, 4))) == 0
+
+
+@pytest.mark.parametrize("p", [0, 1, 4, 12, 16])
+def test_a_shared_shift_costs_nothing_under_a_whole_mask_and_p_times_1_minus_p_under_a_part(p):
+    mask = (torch.arange(16) < p).double().view(1, 1, 4, 4)
+    shift = torch.full((1, 3, 4, 4), 0.3, dtype=torch.double)
+    assert float(content(shift, mask)) == pytest.approx(0.09 * (p / 16) * (1 - p / 16), abs=1e-12)
+
+
+def test_content_similarity_ignores_what_is_outside_the_mask():
+    torch.manual_seed(0)
+    adapted = torch.randn(2, 3, 4, 4, requires_grad=True)
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[..., :2, :] = 1
+    losses.masked_pairwise_error(torch.randn(2, 3, 4, 4), adapted, mask).backward()
+    assert adapted.grad[..., 2:, :].abs().max() == 0
+    assert (adapted.grad[..., :2, :] != 0).all()
+    with pytest.raises(ValueError, match="equal shapes"):
+        losses.masked_pairwise_error(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4))
+
+
+def test_the_pose_term_is_least_for_the_right_rotation_and_blind_to_the_sign():
+    torch.manual_seed(0)
+    q, other = torch.nn.functional.normalize(torch.randn(2, 5, 4, dtype=torch.double), dim=2)
+    assert float(losses.pose_error(q, q)) == pytest.approx(math.log(1e-4), rel=1e-6)
+    assert torch.allclose(losses.pose_error(q, other), losses.pose_error(q, -other))
+    assert losses.pose_error(q, other) > losses.pose_error(q, q)

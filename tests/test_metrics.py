@@ -170,3 +170,17 @@ def test_wrong_shapes_and_sets_are_refused():
         metrics.segmentation_scores(torch.zeros(2, 2))
     with pytest.raises(ValueError, match="at least 2"):
         metrics.diversity(torch.zeros(1, 1, 2, 2))
+
+
+def test_hue_difference_is_an_angle_on_the_colour_circle():
+    red = torch.tensor([0.9, -0.6, -0.6]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    green, dark = red.roll(1, dims=1), 0.5 * red - 0.3
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[..., :2] = 1
+    assert metrics.hue_difference(red, red, mask) == 0
+    assert metrics.hue_difference(red, green, mask) == pytest.approx(120, abs=1e-3)
+    assert metrics.hue_difference(red, dark, mask) == pytest.approx(0, abs=1e-3)
+    half = torch.where(mask > 0, red, green)  # what is outside the mask does not count
+    assert metrics.hue_difference(red, half, mask) == 0
+    opposite = -red
+    assert metrics.hue_difference(red, opposite, mask) == pytest.approx(180, abs=1e-3)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from i2i_tutor import chapter, results
 from i2i_tutor.methods.pix2pix import RECIPES
@@ -64,6 +65,13 @@ def test_the_book_s_claims_are_readable_and_name_measured_things():
     assert {c.arm for c in every if c.live} == {"method"}
     measured = {"class_iou", "frechet", "sharpness", "mae", "variation"}
     assert {c.metric for c in every} <= measured
+
+
+def test_the_claims_of_chapter_5_name_arms_of_its_sweep_and_measured_things():
+    every = results.claims("05_pixelda")
+    arms = {entry["name"] for entry in yaml.safe_load((ROOT / "book/sweeps/pixelda.yml").read_text())}
+    assert {arm for claim in every if not claim.live for arm in (claim.arm, claim.baseline)} <= arms
+    assert {claim.metric for claim in every} <= {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}
 
 
 def test_claims_were_committed_before_the_results_that_judge_them():

@@ -1,0 +1,157 @@
+"""Rendered objects with known masks, and the same kinds of object "photographed": the adaptation that needs a mask.
+
+The source is a renderer's: evenly lit objects of any hue, on black or on natural backgrounds, with the mask that a
+renderer always knows. The target looks like photographs: dim uneven light, noise, natural backgrounds. An object's
+class is its shape; its hue is free, so whether a translation keeps it is up to the translation. No download is needed:
+the backgrounds are scikit-learn's two photographs, one for the source, the other for the target.
+"""
+
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from i2i_tutor.data import adaptation
+from i2i_tutor.data.adaptation import LabelledSet, Split
+from i2i_tutor.data.streams import Batch, Stream, to_tensor
+
+Source = Literal["objects_black", "objects_natural"]
+Look = Literal["source", "target"]
+SOURCES: tuple[str, ...] = get_args(Source)
+CLASSES = ("disc", "square", "triangle", "ring", "cross", "half disc")
+
+SEED = 43  # of the fixed sets; never a run's seed
+COUNTS = {"source": 3000, "train": 2000, "tuning": 400, "evaluation": 600}
+SMALLEST, LARGEST = 16, 64  # pixels
+SOFTNESS = 1.5  # pixels over which an edge fades
+
+
+def train(
+    size: int = 16,
+    batch: int = 32,
+    seed: int = 0,
+    source: Source = "objects_black",
+    classes: int | None = None,
+    ahead: int = 0,
+) -> Stream:
+    """Endless stream of labelled, masked renderings and unlabelled photographs; keys in ``adaptation_stream``.
+
+    size: 16 to 64 pixels; source: what stands behind the rendered objects; classes: leave out those from this one on.
+    """
+    _check(size, source)
+    left = _pictures(source, size, "source").first_classes(classes)
+    right = _pictures("photograph", size, "train").first_classes(classes)
+    stream = adaptation.adaptation_stream(left, right, batch, seed, ahead)
+    stream.about = {"world": source, "size": size, "batch": batch, "classes": classes}
+    return stream
+
+
+def labelled(
+    size: int = 16, batch: int = 32, seed: int = 0, source: Source = "objects_black", look: Look = "source"
+) -> Stream:
+    """Endless stream of ``image`` and ``label``: renderings ("source") or the training photographs ("target")."""
+    _check(size, source)
+    if look not in get_args(Look):
+        raise ValueError(f"look is {look!r}; expected one of {', '.join(get_args(Look))}")
+    pictures = _pictures(source, size, "source") if look == "source" else _pictures("photograph", size, "train")
+    stream = adaptation.labelled_stream(pictures, batch, seed)
+    stream.about = {"world": source, "look": look, "size": size, "batch": batch}
+    return stream
+
+
+def unlabelled(size: int = 16, source: Source = "objects_black") -> Tensor:
+    """Every target image that ``train`` shows, ``(N, 3, size, size)`` in [-1, 1]."""
+    _check(size, source)
+    return to_tensor(_pictures("photograph", size, "train").images)
+
+
+def evaluation(size: int = 16, source: Source = "objects_black", split: Split = "evaluation") -> Batch:
+    """Objects that no training has seen: ``source``, ``source_label``, ``source_mask``; ``target``, ``target_label``.
+
+    Renderings and photographs show different objects. ``target_light`` as in the world of digits.
+    """
+    _check(size, source)
+    left, right = _pictures(source, size, split), _pictures("photograph", size, split)
+    assert left.masks is not None
+    assert right.light is not None
+    return {
+        "source": to_tensor(left.images),
+        "source_label": torch.from_numpy(left.labels),
+        "source_mask": adaptation.mask_tensor(left.masks),
+        "target": to_tensor(right.images),
+        "target_label": torch.from_numpy(right.labels),
+        "target_light": torch.from_numpy(right.light),
+    }
+
+
+def _check(size: int, source: str) -> None:
+    if source not in SOURCES:
+        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
+    if not SMALLEST <= size <= LARGEST:
+        raise ValueError(f"size is {size}; objects are drawn with {SMALLEST} to {LARGEST} pixels")
+
+
+@lru_cache(maxsize=8)
+def _pictures(kind: str, size: int, split: str) -> LabelledSet:
+    """A fixed set: "objects_black", "objects_natural" or "photograph"."""
+    count = COUNTS[split]
+    rng = np.random.default_rng((SEED, size, *f"{kind} {split}".encode()))
+    labels = rng.integers(0, len(CLASSES), count)
+    cover = shapes(labels, size, rng)  # (N, S, S) in 0..1
+    paint = hues(rng.random(count))[:, None, None, :]  # (N, 1, 1, 3) in 0..1
+    photographs = adaptation.bundled_photographs(
+        "train" if split == "source" else split, ["china.jpg"] if kind == "photograph" else ["flower.jpg"]
+    )
+    behind = adaptation.crops(photographs, count, size, rng) / 255.0
+    light = adaptation.is_light(behind * 255)
+    if kind == "objects_black":
+        behind, light = np.zeros_like(behind), np.zeros(count, bool)
+    if kind == "photograph":  # a lamp at the side, and a camera's noise
+        paint = paint * _lamp(count, size, rng)
+    pixels = cover[..., None] * paint + (1 - cover[..., None]) * behind
+    if kind == "photograph":
+        pixels = pixels + rng.normal(0, 0.03, pixels.shape)
+    images = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
+    return LabelledSet(images, labels.astype(np.int64), cover > 0.5, light)
+
+
+def shapes(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """How much of every pixel an object covers, ``(N, size, size)`` in 0..1: place, scale and angle are drawn.
+
+    labels: N class numbers of ``CLASSES``. An object spans 55 to 80 % of the image.
+    """
+    count = len(labels)
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
+    centre = rng.uniform(-0.15, 0.15, (2, count, 1, 1))
+    radius = rng.uniform(0.55, 0.8, (count, 1, 1))
+    angle = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    x, y = (axis[None, None, :] - centre[0]) / radius, (axis[None, :, None] - centre[1]) / radius
+    x, y = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    distance = np.hypot(x, y)
+    # Signed distances to the outline, about: negative inside, in units of the radius
+    outlines = [
+        distance - 0.95,
+        np.maximum(abs(x), abs(y)) - 0.75,
+        np.maximum(y - 0.5, 0.866 * abs(x) - 0.5 * y - 0.5),
+        abs(distance - 0.7) - 0.25,
+        np.maximum(np.minimum(abs(x), abs(y)) - 0.25, np.maximum(abs(x), abs(y)) - 0.9),
+        np.maximum(distance - 0.95, -y),
+    ]
+    outline = np.choose(labels[:, None, None], outlines)
+    return np.clip(0.5 - outline * radius * size / 2 / SOFTNESS, 0, 1)
+
+
+def hues(turn: np.ndarray) -> np.ndarray:
+    """Colours ``(N, 3)`` in 0..1 of hues ``(N,)``, in turns of the colour circle: bright, of saturation 0.8."""
+    phase = (turn[:, None] * 6 + np.array([5, 3, 1])) % 6
+    return 0.95 * (1 - 0.8 * np.clip(np.minimum(phase, 4 - phase), 0, 1))
+
+
+def _lamp(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Light that falls off towards one side, ``(N, S, S, 1)``: dimmer than the renderer's everywhere."""
+    axis = np.linspace(-1, 1, size)
+    angle = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    slope = (np.cos(angle) * axis[None, None, :] + np.sin(angle) * axis[None, :, None]) / np.sqrt(2)
+    return (rng.uniform(0.4, 0.7, (count, 1, 1)) * (1 + 0.4 * slope))[..., None]

@@ -1,0 +1,340 @@
+"""PixelDA: Bousmalis, Silberman, Dohan, Erhan, Krishnan, *Unsupervised Pixel-Level Domain Adaptation with Generative
+Adversarial Networks*, CVPR 2017.
+
+G repaints labelled source images so that D takes them for target images; T learns the task on them (and on the source
+itself), keeps its labels, and is then used on the target, of which nobody had labels. Networks, order of the moves and
+defaults follow the official TensorFlow code; its "same" padding of strided convolutions adds below and on the right
+where ours adds on all sides, which changes no shape. Its head for poses (LineMod) is left out.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Adam, Optimizer
+
+from i2i_tutor import losses
+from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.nn.layers import initialise
+
+Domain = Literal["source", "target"]
+LARGEST_GRADIENT = 5.0  # norm, of every variable by itself
+
+
+@dataclass(frozen=True)
+class PixelDARecipe(Recipe):
+    """The numbers of PixelDA. The defaults are those of MNIST → MNIST-M in the official code.
+
+    Attributes:
+        classes: number of classes.
+        noise_size: length of z, uniform in [-1, 1]; 0 takes the noise away, channel and all.
+        width, blocks: of G: channels, residual blocks.
+        judge_width: channels of D's first layer; they double with every halving.
+        task_width: channels of T's private layer; its shared one has half as many again.
+        dropout, judge_noise: of D: probability, and standard deviation of what is added behind every layer.
+        weight_domain, weight_generator: of the adversarial term on D's side and on G's.
+        weight_task: of the task term on G's side; T's own terms have weight 1.
+        weight_source: of T's term on the source images; 0 trains T on adapted images alone.
+        weight_content: of the content similarity (masked PMSE), 0 in the paper's digit runs.
+        stair, stair_factor: after every ``stair`` steps the learning rate is multiplied by ``stair_factor``.
+    """
+
+    size: int = 32
+    batch: int = 32
+    steps: int = 250_000  # the paper counts 500,000: the moves of D and T, and those of G
+    learning_rate: float = 1e-3
+    decay: float = 0.0  # stairs instead
+    classes: int = 10
+    noise_size: int = 10
+    width: int = 64
+    blocks: int = 6
+    judge_width: int = 64
+    task_width: int = 32
+    dropout: float = 0.1
+    judge_noise: float = 0.2
+    weight_domain: float = 0.135603587834
+    weight_generator: float = 0.0113173311334
+    weight_task: float = 0.0100959947002
+    weight_source: float = 1.0
+    weight_content: float = 0.0
+    stair: int = 10_000
+    stair_factor: float = 0.95
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("classes", "width", "blocks", "judge_width", "task_width", "stair"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.noise_size < 0:
+            raise ValueError(f"noise_size is {self.noise_size}; expected 0 (no noise) or more")
+        for name in ("dropout", "stair_factor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
+        for name in ("judge_noise", *(f"weight_{what}" for what in WEIGHTS)):
+            if not 0 <= getattr(self, name) <= 1e6:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1,000,000")
+
+
+WEIGHTS = ("domain", "generator", "task", "source", "content")
+RECIPES = {
+    "smoke": PixelDARecipe(
+        size=16, batch=8, steps=6, width=4, blocks=1, judge_width=4, task_width=4, judge_noise=0.05,
+        weight_domain=1.0, weight_generator=1.0, weight_task=0.1,
+    ),
+    # A hundredth of the steps, at 16 px and half the batch. The official weights of domain and task on G's
+    # side are nearly 1:1; in so short a run the task term must be weaker, or G never dares to paint a dark stroke.
+    "fast": PixelDARecipe(
+        size=16, batch=16, steps=2500, width=16, blocks=3, judge_width=16, task_width=16, judge_noise=0.05,
+        weight_domain=1.0, weight_generator=1.0, weight_task=0.1,
+    ),
+    "paper": PixelDARecipe(),
+}  # fmt: skip
+
+
+# --- the networks --------------------------------------------------------------------------------------------------
+
+
+class Centre(_BatchNorm):
+    """Batch norm with a learned shift but no learned scale (ε 1e-3, running averages with decay 0.9): the paper's."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels, eps=1e-3, momentum=0.1)
+        self.register_parameter("weight", None)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Vectors ``(N, C)`` and images ``(N, C, H, W)`` alike."""
+
+
+def _convolution(width_in: int, width_out: int, stride: int = 1, centred: bool = True) -> list[nn.Module]:
+    """A 3x3 convolution with the paper's batch norm, or one with a bias."""
+    layer = nn.Conv2d(width_in, width_out, 3, stride, 1, bias=not centred)
+    return [layer, Centre(width_out)] if centred else [layer]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with batch norm, added to their input; no ReLU after the sum."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.branch = nn.Sequential(*_convolution(width, width), nn.ReLU(), *_convolution(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class Generator(nn.Module):
+    """G(x, z): z becomes one more channel of the image, then residual blocks at full size (appendix of the paper).
+
+    Shape: x ``(N, 3, size, size)`` in [-1, 1] and z ``(N, noise_size)`` → ``(N, 3, size, size)`` in [-1, 1]. 456,963
+    weights at 32 px, width 64 and 6 blocks.
+    """
+
+    def __init__(self, size: int, noise_size: int = 10, width: int = 64, blocks: int = 6):
+        super().__init__()
+        self.size = size
+        self.noise = (
+            nn.Sequential(nn.Linear(noise_size, size * size, bias=False), Centre(size * size), nn.ReLU())
+            if noise_size
+            else None
+        )
+        self.layers = nn.Sequential(
+            *_convolution(3 + (noise_size > 0), width, centred=False),
+            nn.ReLU(),
+            *(Residual(width) for _ in range(blocks)),
+            nn.Conv2d(width, 3, 1),
+            nn.Tanh(),
+        )
+        initialise(self)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        if x.shape[-2:] != (self.size, self.size):
+            raise ValueError(f"this generator repaints {self.size}x{self.size} pixels; got {tuple(x.shape)}")
+        if self.noise is not None:
+            x = torch.cat([x, self.noise(z).view(-1, 1, self.size, self.size)], dim=1)  # (N, 4, size, size)
+        return self.layers(x)
+
+
+class Jitter(nn.Module):
+    """Gaussian noise of a standard deviation, added in training and evaluation alike."""
+
+    def __init__(self, deviation: float):
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.deviation * torch.randn_like(x) if self.deviation else x
+
+
+class Discriminator(nn.Module):
+    """D(x): halves the image down to 4x4 or less, with dropout and noise behind every layer; one logit per image.
+
+    Shape: ``(N, 3, size, size)`` → ``(N,)``. 1,559,169 weights at 28 and at 32 px.
+    """
+
+    def __init__(self, size: int, width: int = 64, dropout: float = 0.1, noise: float = 0.2):
+        super().__init__()
+        rest = [nn.LeakyReLU(0.2), nn.Dropout(dropout), Jitter(noise)]
+        stack = [*_convolution(3, width, centred=False), *rest]
+        while size > 4:
+            stack += [*_convolution(width, 2 * width, stride=2), *rest]
+            size, width = (size + 1) // 2, 2 * width
+        self.layers = nn.Sequential(*stack, nn.Flatten(), nn.Linear(width * size * size, 1))
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images).squeeze(1)
+
+
+class TaskNetwork(nn.Module):
+    """T(x): a classifier whose first layer exists once per domain; adapted and target images share theirs.
+
+    Shape: ``(N, 3, size, size)`` → logits ``(N, classes)``. 361,722 weights at 32 px, of which 2,432 in each of the two
+    private layers. ``features`` stops before the last layer, at ``(N, 100)``.
+    """
+
+    def __init__(
+        self, size: int, classes: int = 10, width: int = 32, domains: tuple[Domain, ...] = ("source", "target")
+    ):
+        super().__init__()
+
+        def block(width_in: int, width_out: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(width_in, width_out, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
+
+        inner = width * 3 // 2
+        self.private = nn.ModuleDict({domain: block(3, width) for domain in domains})
+        self.shared = nn.Sequential(
+            block(width, inner),
+            nn.Flatten(),
+            *(nn.Linear(inner * (size // 4) ** 2, 100), nn.ReLU()),
+            *(nn.Linear(100, 100), nn.ReLU()),
+        )
+        self.last = nn.Linear(100, classes)
+        initialise(self)
+
+    def features(self, images: Tensor, domain: Domain = "target") -> Tensor:
+        return self.shared(self.private[domain](images))
+
+    def forward(self, images: Tensor, domain: Domain = "target") -> Tensor:
+        return self.last(self.features(images, domain))
+
+
+# --- the game ------------------------------------------------------------------------------------------------------
+
+
+class PixelDA(Method):
+    """The game of PixelDA. Batches hold ``source``, ``source_label``, ``source_mask`` and ``target``.
+
+    D and T move together, then G, against the D and T that have just learnt and with noise of its own.
+    """
+
+    name = "pixelda"
+    recipe_type = PixelDARecipe
+    recipe: PixelDARecipe
+    turns = (
+        Turn("domain_and_task_loss", ("discriminator", "task")),
+        Turn("generator_loss", ("generator",)),
+    )
+
+    def __init__(self, recipe: PixelDARecipe):
+        super().__init__(recipe)
+        self.generator = Generator(recipe.size, recipe.noise_size, recipe.width, recipe.blocks)
+        self.discriminator = Discriminator(recipe.size, recipe.judge_width, recipe.dropout, recipe.judge_noise)
+        self.task = TaskNetwork(recipe.size, recipe.classes, recipe.task_width)
+
+    def optimisers(self) -> dict[str, OptimiserFactory]:
+        return dict.fromkeys(("discriminator", "task", "generator"), adam(self.recipe))
+
+    def generate(self, x: Tensor) -> Tensor:
+        """G(x, z) with new noise z, uniform in [-1, 1]."""
+        return self.generator(x, torch.rand(len(x), self.recipe.noise_size, device=x.device) * 2 - 1)
+
+    def forward(self, scene: Scene, due: set[str]) -> None:
+        with torch.no_grad():  # what D and T learn from; G makes images of its own in its turn
+            scene.fake = self.generate(scene.batch["source"])
+
+    def domain_and_task_loss(self, scene: Scene) -> Terms:
+        """Equations 2 and 3 as D and T minimise them. Real and fake go through D apart: no shared batch statistics."""
+        recipe, label = self.recipe, scene.batch["source_label"]
+        real, fake = self.discriminator(scene.batch["target"]), self.discriminator(scene.fake)
+        terms = {
+            "discriminator": recipe.weight_domain * losses.discriminator_loss(real, fake),
+            "task_adapted": F.cross_entropy(self.task(scene.fake), label),
+        }
+        if recipe.weight_source:
+            logits = self.task(scene.batch["source"], "source")
+            terms["task_source"] = recipe.weight_source * F.cross_entropy(logits, label)
+        return terms
+
+    def generator_loss(self, scene: Scene) -> Terms:
+        """Equation 1 as G minimises it: the non-saturating domain term, the task term, and the content similarity."""
+        recipe, source = self.recipe, scene.batch["source"]
+        fake = self.generate(source)
+        terms = {"generator": recipe.weight_generator * losses.generator_loss(self.discriminator(fake))}
+        if recipe.weight_task:
+            terms["task"] = recipe.weight_task * F.cross_entropy(self.task(fake), scene.batch["source_label"])
+        if recipe.weight_content:
+            content = losses.masked_pairwise_error(source, fake, scene.batch["source_mask"])
+            terms["content"] = recipe.weight_content * content
+        return terms
+
+    @torch.no_grad()
+    def translate(self, image: Tensor) -> Tensor:
+        """Adapt ``(N, 3, size, size)`` in [-1, 1], each with noise of its own and the running batch statistics."""
+        training = self.generator.training
+        try:
+            self.generator.eval()
+            return self.generate(image)
+        finally:
+            self.generator.train(training)
+
+
+def adam(recipe: Recipe) -> OptimiserFactory:
+    """Adam as the official code uses it: the gradient of every variable is clipped to a norm of 5 first."""
+
+    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        optimiser = Adam(parameters, lr=recipe.learning_rate, betas=(recipe.beta1, recipe.beta2), fused=True)
+        optimiser.register_step_pre_hook(lambda optimiser, *arguments: clip_each(optimiser))
+        return optimiser
+
+    return make
+
+
+def clip_each(optimiser: Optimizer) -> None:
+    """Scale every single gradient of an optimiser to a norm of at most 5."""
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    norms = torch._foreach_norm(gradients)
+    torch._foreach_mul_(gradients, [(LARGEST_GRADIENT / (norm + 1e-6)).clamp(max=1) for norm in norms])
+
+
+# --- the references ------------------------------------------------------------------------------------------------
+
+
+class TaskAlone(Method):
+    """T by itself on ``image`` and ``label``: source-only, target-only, or on what a finished generator makes.
+
+    The paper's lower and upper reference. One private layer, since there is one kind of image.
+    """
+
+    name = "task_alone"
+    recipe_type = PixelDARecipe
+    recipe: PixelDARecipe
+    turns: tuple[Turn, ...] = (Turn("task_loss", ("task",)),)
+
+    def __init__(self, recipe: PixelDARecipe):
+        super().__init__(recipe)
+        self.task = TaskNetwork(recipe.size, recipe.classes, recipe.task_width, ("target",))
+
+    def optimisers(self) -> dict[str, OptimiserFactory]:
+        return {turn.moves[0]: adam(self.recipe) for turn in self.turns}
+
+    def task_loss(self, scene: Scene) -> Terms:
+        """Cross entropy on the images that it is given."""
+        return {"task": F.cross_entropy(self.task(scene.batch["image"]), scene.batch["label"])}
+
+    def translate(self, image: Tensor) -> Tensor:
+        """It adapts no pixel: the image itself."""
+        return image

@@ -1,0 +1,64 @@
+"""The rendered objects: masks are true, hues are free, source and target differ in light and ground only."""
+
+import colorsys
+
+import numpy as np
+import pytest
+import torch
+
+from i2i_tutor.data import objects
+from i2i_tutor.data.streams import to_uint8
+
+
+def test_hues_are_those_of_the_colour_circle():
+    turns = np.linspace(0, 1, 13)
+    expected = [colorsys.hsv_to_rgb(turn % 1, 0.8, 0.95) for turn in turns]
+    assert np.allclose(objects.hues(turns), expected)
+
+
+def test_on_black_everything_outside_the_mask_is_dark_and_inside_is_the_object():
+    batch = next(objects.train(32, 64))
+    inside = batch["source_mask"] > 0.5
+    brightest = batch["source"].amax(1, keepdim=True)
+    assert brightest[inside].min() > -0.1
+    assert brightest[~inside].max() < 0.05
+    assert (batch["source_mask"].mean((1, 2, 3)) > 0.05).all()
+
+
+def test_natural_backgrounds_change_the_ground_and_the_source_s_ground_is_not_the_target_s():
+    batch = next(objects.train(32, 16, source="objects_natural"))
+    ground = batch["source"][(batch["source_mask"] < 0.5).expand(-1, 3, -1, -1)]
+    assert ground.std() > 0.2
+    assert set(batch) == {"source", "source_label", "source_mask", "target"}
+
+
+def test_every_class_has_its_own_area_and_all_occur():
+    rng = np.random.default_rng(0)
+    areas = [objects.shapes(np.full(50, label), 32, rng).mean() for label in range(len(objects.CLASSES))]
+    assert areas[0] > areas[-1] > 0.05  # a disc and half of it
+    assert areas[-1] == pytest.approx(areas[0] / 2, rel=0.15)
+    labels = objects.evaluation(16)["source_label"]
+    assert sorted(labels.unique().tolist()) == list(range(len(objects.CLASSES)))
+
+
+def test_splits_are_different_pictures_and_fixed():
+    sets = [objects._pictures("photograph", 16, split).images for split in ("train", "tuning", "evaluation")]
+    pictures = [{image.tobytes() for image in some} for some in sets]
+    assert not pictures[0] & pictures[1]
+    assert not (pictures[0] | pictures[1]) & pictures[2]
+    assert torch.equal(objects.evaluation(16)["target"], objects.evaluation(16)["target"])
+    labelled = next(objects.labelled(16, 8, look="target"))
+    assert {image.tobytes() for image in to_uint8(labelled["image"])} <= pictures[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: objects.train(8), "size is 8"),
+        (lambda: objects.train(source="digits"), "'digits'"),
+        (lambda: objects.labelled(look="fresh"), "'fresh'"),
+    ],
+)
+def test_wrong_arguments_are_named(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()

@@ -1,0 +1,303 @@
+"""PixelDA: the check points of the paper's sheet, and every switch of its ablations. Pairs of losses: test_losses."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from i2i_tutor.data import digits
+from i2i_tutor.methods import build
+from i2i_tutor.methods.base import Scene
+from i2i_tutor.methods.pixelda import (
+    RECIPES,
+    Centre,
+    Discriminator,
+    Generator,
+    PixelDA,
+    PixelDARecipe,
+    TaskAlone,
+    TaskNetwork,
+    adam,
+)
+from i2i_tutor.nn import count_parameters
+from i2i_tutor.training import fit, make_optimisers, play, staircase
+
+TINY = replace(RECIPES["smoke"], batch=4)
+
+
+def batch(count=4, size=16, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, size, size, generator=draw) * 2 - 1
+    return {
+        "source": images[0],
+        "source_label": torch.arange(count) % 10,
+        "source_mask": (torch.rand(count, 1, size, size, generator=draw) > 0.5).float(),
+        "target": images[1],
+    }
+
+
+def scene_of(method, data, step=0):
+    scene = Scene(data, step)
+    method(scene, {turn.loss for turn in method.turns})
+    return scene
+
+
+def unchanged(network, before):
+    return all(map(torch.equal, network.parameters(), before))
+
+
+# --- 1-3: the networks -----------------------------------------------------------------------------------------------
+
+
+def test_the_paper_profile_is_the_papers_networks():
+    recipe = RECIPES["paper"]
+    with torch.device("meta"):
+        method = PixelDA(recipe)
+        assert count_parameters(method.generator) == 456_963
+        assert count_parameters(method.discriminator) == 1_559_169
+        assert count_parameters(method.task) == 361_722
+        assert count_parameters(method.task.private["source"]) == 2_432
+        assert count_parameters(TaskAlone(recipe)) == 359_290
+        assert count_parameters(Generator(28)) == 454_323
+        assert count_parameters(Discriminator(28)) == 1_559_169
+        assert count_parameters(TaskNetwork(28)) == 289_722
+    assert (recipe.size, recipe.batch, recipe.learning_rate, recipe.beta1, recipe.beta2) == (32, 32, 1e-3, 0.5, 0.999)
+    assert (recipe.dropout, recipe.judge_noise, recipe.stair, recipe.stair_factor) == (0.1, 0.2, 10_000, 0.95)
+    assert recipe.weight_generator / recipe.weight_task == pytest.approx(1.12, abs=0.005)
+
+
+def test_batch_norm_shifts_and_does_not_scale():
+    torch.manual_seed(0)
+    norm, images = Centre(3), torch.randn(8, 3, 4, 4) * 5 + 2
+    assert [name for name, _ in norm.named_parameters()] == ["bias"]
+    out = norm(images)
+    assert torch.allclose(out.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
+    variance = images.var((0, 2, 3), correction=0)
+    assert torch.allclose(out.var((0, 2, 3), correction=0), variance / (variance + 1e-3), atol=1e-5)
+    assert torch.allclose(norm.running_mean, 0.1 * images.mean((0, 2, 3)), atol=1e-5)  # a decay of 0.9
+    assert Centre(5)(torch.randn(6, 5)).shape == (6, 5)
+
+
+@pytest.mark.parametrize("size", [16, 28, 32, 64])
+def test_the_generator_keeps_the_size_and_noise_changes_its_output(size):
+    torch.manual_seed(0)
+    generator = Generator(size, width=4, blocks=1).eval()
+    x = torch.rand(2, 3, size, size) * 2 - 1
+    z = torch.rand(2, 2, 10) * 2 - 1
+    one, other = generator(x, z[0]), generator(x, z[1])
+    assert one.shape == x.shape
+    assert one.abs().max() <= 1
+    assert not torch.equal(one, other)
+    assert torch.equal(one, generator(x, z[0]))
+    with pytest.raises(ValueError, match=f"repaints {size}x{size}"):
+        generator(torch.zeros(1, 3, size + 1, size), z[0, :1])
+
+
+def test_without_noise_the_generator_is_a_function_of_the_image():
+    method = PixelDA(replace(TINY, noise_size=0))
+    assert method.generator.noise is None
+    x = batch()["source"]
+    assert torch.equal(method.translate(x), method.translate(x))
+    noisy = PixelDA(TINY)
+    assert not torch.equal(noisy.translate(x), noisy.translate(x))
+
+
+@pytest.mark.parametrize(("size", "last"), [(16, 4), (28, 4), (32, 4), (64, 4)])
+def test_the_discriminator_halves_down_to_four_and_gives_one_logit_an_image(size, last):
+    discriminator = Discriminator(size, width=2)
+    seen = []
+    discriminator.layers[-2].register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[-2:]))
+    assert discriminator(torch.zeros(3, 3, size, size)).shape == (3,)
+    assert seen == [(last, last)]
+
+
+def test_the_discriminator_is_noisy_in_evaluation_too_but_drops_out_in_training_only():
+    x = batch()["target"]
+    noisy = Discriminator(16, 4, dropout=0.0, noise=0.2).eval()
+    assert not torch.equal(noisy(x), noisy(x))
+    dropping = Discriminator(16, 4, dropout=0.5, noise=0.0)
+    assert not torch.equal(dropping(x), dropping(x))
+    assert torch.equal(dropping.eval()(x), dropping(x))
+
+
+# --- 5-8: the losses and who moves -----------------------------------------------------------------------------------
+
+
+def test_losses_of_an_undecided_discriminator():
+    method = PixelDA(replace(TINY, weight_domain=0.7, weight_generator=0.3))
+    method.discriminator.forward = lambda images: torch.zeros(len(images))
+    scene = scene_of(method, batch())
+    d = method.domain_and_task_loss(scene)["discriminator"]
+    assert float(d) == pytest.approx(0.7 * 2 * math.log(2))
+    assert float(method.generator_loss(scene)["generator"].detach()) == pytest.approx(0.3 * math.log(2))
+
+
+def test_each_turn_moves_its_own_players_only():
+    torch.manual_seed(0)
+    for number, still in ((0, ("generator",)), (1, ("discriminator", "task"))):
+        method = PixelDA(TINY)
+        moving = method.turns[number].moves
+        method.turns = (method.turns[number],)
+        before = {name: [p.clone() for p in getattr(method, name).parameters()] for name in (*still, *moving)}
+        play(method, make_optimisers(method), batch(), 0)
+        assert all(unchanged(getattr(method, name), before[name]) for name in still)
+        assert all(p.grad is None for name in still for p in getattr(method, name).parameters())
+        assert not any(unchanged(getattr(method, name), before[name]) for name in moving)
+
+
+def test_the_generator_draws_noise_of_its_own():
+    method, drawn = PixelDA(TINY), []
+    method.generator.register_forward_pre_hook(lambda module, given: drawn.append(given[1]))
+    play(method, make_optimisers(method), batch(), 0)
+    assert len(drawn) == 2
+    assert not torch.equal(*drawn)
+    assert all(z.abs().max() <= 1 and z.min() < 0 for z in drawn)
+
+
+def test_the_private_layer_of_the_source_changes_the_answer_on_the_source_only():
+    torch.manual_seed(0)
+    task, x = TaskNetwork(16, 10, 4), batch()["source"]
+    before = task(x, "source"), task(x)
+    with torch.no_grad():
+        task.private["source"][0].weight.mul_(-3)
+    assert not torch.equal(task(x, "source"), before[0])
+    assert torch.equal(task(x), before[1])
+
+
+def test_without_its_weight_the_task_gives_the_generator_no_gradient():
+    torch.manual_seed(0)
+    data = batch()
+    for weight, terms in ((0.0, {"generator"}), (0.1, {"generator", "task"})):
+        method = PixelDA(replace(TINY, weight_task=weight, weight_generator=0.0))
+        found = method.generator_loss(scene_of(method, data))
+        assert set(found) == terms
+        sum(found.values()).backward()
+        moved = any(p.grad is not None and p.grad.abs().sum() > 0 for p in method.generator.parameters())
+        assert moved is (weight > 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "terms"),
+    [
+        ({}, {"discriminator", "task_adapted", "task_source", "generator", "task"}),
+        ({"weight_source": 0.0}, {"discriminator", "task_adapted", "generator", "task"}),
+        ({"weight_task": 0.0}, {"discriminator", "task_adapted", "task_source", "generator"}),
+        ({"weight_content": 1.0}, {"discriminator", "task_adapted", "task_source", "generator", "task", "content"}),
+        ({"noise_size": 0}, {"discriminator", "task_adapted", "task_source", "generator", "task"}),
+    ],
+)
+def test_every_arm_of_the_ablations_plays(changes, terms):
+    torch.manual_seed(0)
+    method = PixelDA(replace(TINY, **changes))
+    played = play(method, make_optimisers(method), batch(), 0)
+    assert set(played) == terms
+    assert method.translate(batch()["source"]).shape == (4, 3, 16, 16)
+
+
+def test_the_unlabelled_target_teaches_the_discriminator_only():
+    torch.manual_seed(0)
+    one, other = (PixelDA(replace(TINY, dropout=0.0, judge_noise=0.0)) for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    for method, seed in ((one, 0), (other, 1)):
+        method.turns = method.turns[:1]
+        torch.manual_seed(5)
+        play(method, make_optimisers(method), batch() | {"target": batch(seed=seed)["target"]}, 0)
+    assert unchanged(one.task, list(other.task.parameters()))
+    assert not unchanged(one.discriminator, list(other.discriminator.parameters()))
+
+
+# --- 10 and 12, and the machinery ------------------------------------------------------------------------------------
+
+
+def trained(steps=3, seed=3, folder=None, resume=False):
+    torch.manual_seed(seed)
+    method = PixelDA(TINY)
+    fit(method, digits.train(16, 4, seed), steps, folder=folder, resume=resume, progress=False, precision="fp32")
+    return method
+
+
+def test_the_same_seed_gives_the_same_run_and_resuming_changes_nothing(tmp_path):
+    straight = trained(4, folder=tmp_path / "straight").state_dict()
+    assert all(torch.equal(value, straight[name]) for name, value in trained(4).state_dict().items())
+    trained(2, folder=tmp_path / "parts")
+    parts = trained(4, folder=tmp_path / "parts", resume=True).state_dict()
+    assert all(torch.equal(value, straight[name]) for name, value in parts.items())
+    assert any(not torch.equal(value, straight[name]) for name, value in trained(4, seed=4).state_dict().items())
+
+
+def test_another_classifier_learns_from_a_frozen_generator():
+    method = trained(1)
+    before = [p.clone() for p in method.generator.parameters()]
+    source = next(digits.train(16, 64, seed=0))
+    images = method.translate(source["source"])
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(3 * 16 * 16), torch.nn.Linear(3 * 16 * 16, 10))
+    optimiser = torch.optim.Adam(other.parameters(), lr=1e-2)
+    paid = []
+    for _ in range(30):
+        loss = F.cross_entropy(other(images), source["source_label"])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        paid.append(float(loss.detach()))
+    assert paid[-1] < 0.5 * paid[0]
+    assert unchanged(method.generator, before)
+
+
+def test_translating_changes_nothing_and_does_not_mix_images():
+    method = trained(2)
+    state = {name: value.clone() for name, value in method.state_dict().items()}
+    x = batch()["source"]
+    torch.manual_seed(0)
+    together = method.translate(x)
+    torch.manual_seed(0)
+    z = torch.rand(4, 10) * 2 - 1
+    with torch.no_grad():
+        alone = torch.cat([method.generator.eval()(x[i : i + 1], z[i : i + 1]) for i in range(4)])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert all(torch.equal(value, state[name]) for name, value in method.state_dict().items())
+
+
+def test_every_variable_s_gradient_is_clipped_by_itself():
+    large, small = torch.nn.Parameter(torch.zeros(4)), torch.nn.Parameter(torch.zeros(4))
+    optimiser = adam(TINY)([large, small])
+    large.grad, small.grad = torch.full((4,), 50.0), torch.full((4,), 0.5)
+    optimiser.step()
+    assert large.grad.norm() == pytest.approx(5.0, rel=1e-5)
+    assert small.grad.norm() == pytest.approx(1.0)
+
+
+def test_the_learning_rate_falls_in_stairs():
+    rates = staircase(0.95, 10_000)
+    assert [rates(step) for step in (0, 9_999, 10_000, 25_000)] == pytest.approx([1, 1, 0.95, 0.95**2])
+
+
+def test_methods_are_built_again_from_their_settings():
+    for method in (PixelDA(replace(TINY, noise_size=0)), TaskAlone(TINY)):
+        again = build(method.settings())
+        assert type(again) is type(method)
+        again.load_state_dict(method.state_dict())
+
+
+def test_the_reference_trains_its_task_and_adapts_nothing():
+    torch.manual_seed(0)
+    method = TaskAlone(TINY)
+    stream = digits.labelled(16, 4)
+    before = [p.clone() for p in method.parameters()]
+    assert set(play(method, make_optimisers(method), next(stream), 0)) == {"task"}
+    assert not unchanged(method, before)
+    x = batch()["source"]
+    assert method.translate(x) is x
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": 0}, {"blocks": 0},
+        {"weight_task": -1.0}, {"weight_source": math.nan}, {"weight_content": 1e7}, {"judge_noise": -0.1},
+    ],
+)  # fmt: skip
+def test_absurd_recipes_are_refused_by_name(numbers):
+    with pytest.raises(ValueError, match=next(iter(numbers))):
+        PixelDARecipe(**numbers)
