@@ -189,6 +189,7 @@ for name, answer in answers.items():
 predictions = {
     "cyclegan-photo": None,  # does the cycle make painted houses more readable than the GAN alone? True or False
     "cyclegan-labels": None,  # ... and the labels that are read from photographs better?
+    "cyclegan-variety": None,  # ... and the painted photographs differ more from each other?
     "cyclegan-way-back": None,  # ... and the way back lead closer to the start?
     "cyclegan-hidden": None,  # does noise on a translation hurt the way back more than noise on a real photograph?
 }
