@@ -189,6 +189,7 @@ for name, answer in answers.items():
 predictions = {
     "cyclegan-photo": None,  # does the cycle make painted houses more readable than the GAN alone? True or False
     "cyclegan-labels": None,  # ... and the labels that are read from photographs better?
+    "cyclegan-variety": None,  # ... and the painted photographs differ more from each other?
     "cyclegan-way-back": None,  # ... and the way back lead closer to the start?
     "cyclegan-hidden": None,  # does noise on a translation hurt the way back more than noise on a real photograph?
 }
@@ -773,7 +774,7 @@ with torch.no_grad():
     for name, sign in {"as trained": 1, "inverted": -1}.items():
         verdict = float(model.d_b(sign * made).mean()) if recipe.adversarial else None
         rows.append((name, verdict, float((sign * model.g_ab(y) - y).abs().mean())))
-plots.table(["translation", "mean number of d_b (1 is real)", "identity error |g_ab(b) - b|"], rows)
+plots.table(["translation", "mean number of d_b (1 is real)", "identity error: mean change of a real b by g_ab"], rows)
 
 # %% [markdown]
 # **Geometry.** The paper's dogs did not become cats: colours and textures change, shapes stay.

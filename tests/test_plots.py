@@ -85,6 +85,10 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
     axis = plots.curves(history, {"gan": 0.6931}).axes[0]
     assert axis.get_xlabel() == "step"
     assert any(line.get_ydata()[0] == 0.6931 for line in axis.get_lines())
+    for name in ("d", "cycle", "identity"):
+        history.terms[name], history.at[name] = [1.0, 0.5, 0.7], [0, 1, 2]
+    shown = [axis.get_title() for axis in plots.curves(history).axes if axis.get_visible()]
+    assert shown == ["gan", "d", "cycle", "identity"]  # two rows of at most three, the empty panels hidden
     for drawn in (
         plots.lines({"a": ([1, 2], [3, 4])}, "x (px)", "y", log="xy"),
         plots.scatter({"a": ([1.0], [2.0]), "b": ([], [])}, "x (px)", "y"),
