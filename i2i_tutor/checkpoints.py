@@ -48,14 +48,11 @@ def _write_state(path: Path, state: dict[str, Any]) -> dict[str, str]:
 
 def _together(folder: Path, step: int, write: Callable[[], Any]) -> list[Any]:
     """What ``write`` returns on every process; all of them raise where one could not write."""
-    result, problem = None, ""
+    result, problem, cause = None, "", None
     try:
         result = write()
     except OSError as error:
-        problem = error.strerror or str(error)
-        cause = error
-    else:
-        cause = None
+        problem, cause = error.strerror or str(error), error
     results, problems = zip(*processes.gather((result, problem)), strict=True)
     if any(problems):
         raise CheckpointError(

@@ -134,6 +134,7 @@ def test_shares_of_a_stream_cover_it_and_keep_its_rhythm():
         other.load_state_dict(stream().share(0, 3).state_dict())
 
 
+@pytest.mark.soak
 def test_the_script_of_the_page_runs_with_and_without_a_launcher(tmp_path):
     page = (HERE.parent / "book/more_gpus.md").read_text(encoding="utf-8")
     script = tmp_path / "train.py"

@@ -14,7 +14,19 @@ pytestmark = pytest.mark.soak
 ROOT = Path(__file__).parents[2]
 OLDER = ["torch==2.4.1", "torchvision==0.19.1"]
 # Colab has these, in whatever version; the notebook's cell does not bring them.
-THERE = ["numpy", "scipy", "matplotlib", "pillow", "tqdm", "ipywidgets", "ipython", "safetensors", "typer", "rich"]
+THERE = [
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "pillow",
+    "tqdm",
+    "ipywidgets",
+    "ipykernel",
+    "requests",
+    "safetensors",
+    "typer",
+    "rich",
+]
 BROUGHT = {"i2i-tutor", "torchmetrics", "lightning-utilities", "pooch"}
 
 
