@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_uint8
-from i2i_tutor.methods.base import Method
 from i2i_tutor.training import History
 
 INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
@@ -153,8 +152,8 @@ class Film:
     is called with (method, images) where ``method.translate(images)`` is not what shall be filmed.
     """
 
-    def __init__(self, images: Tensor, steps: int, translate: Callable[[Method, Tensor], Tensor] | None = None):
-        self.images, self.translate = images, translate or (lambda method, images: method.translate(images))
+    def __init__(self, images: Tensor, steps: int, translate: Callable[[Any, Tensor], Tensor] | None = None):
+        self.images, self.translate = images, translate or _translate
         self.at = log_spaced(steps)
         self.frames: list[np.ndarray] = []
         self.labels: list[str] = []
@@ -165,6 +164,10 @@ class Film:
             pictures = to_uint8(_rgb(self.translate(method, images)))
             self.frames.append(np.concatenate(list(pictures), axis=1))
             self.labels.append(f"step {step}")
+
+
+def _translate(method: Any, images: Tensor) -> Tensor:
+    return method.translate(images)
 
 
 def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
