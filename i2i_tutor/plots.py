@@ -16,7 +16,6 @@ from PIL import Image
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_uint8
-from i2i_tutor.methods.base import Method
 from i2i_tutor.training import History
 
 INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
@@ -155,8 +154,8 @@ class Film:
     travels in the checkpoints, so that the film of a resumed training is whole.
     """
 
-    def __init__(self, images: Tensor, steps: int, translate: Callable[[Method, Tensor], Tensor] | None = None):
-        self.images, self.translate = images, translate or (lambda method, images: method.translate(images))
+    def __init__(self, images: Tensor, steps: int, translate: Callable[[Any, Tensor], Tensor] | None = None):
+        self.images, self.translate = images, translate or _translate
         self.at = log_spaced(steps)
         self.frames: list[np.ndarray] = []
         self.labels: list[str] = []
@@ -173,6 +172,10 @@ class Film:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.frames, self.labels = [frame.numpy() for frame in state["frames"]], list(state["labels"])
+
+
+def _translate(method: Any, images: Tensor) -> Tensor:
+    return method.translate(images)
 
 
 def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:

@@ -101,6 +101,8 @@ class CycleGAN(Method):
     name = "cyclegan"
     recipe_type = CycleGANRecipe
     recipe: CycleGANRecipe
+    d_a: nn.Module  # where the recipe is adversarial
+    d_b: nn.Module
 
     def __init__(self, recipe: CycleGANRecipe):
         super().__init__(recipe)
