@@ -402,7 +402,7 @@ for name, (_, history, _) in trained.items():
     run.trained(name, history)
     print(f"{name}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
 
-# %% mystnb={"image": {"alt": "Five loss terms over the steps. The discriminator's term stays below its undecided line of 2 ln 2 and the generator's above ln 2; the two task terms of T fall towards zero, and so does the task term of G, a tenth as large."}}
+# %% mystnb={"image": {"alt": "Five loss terms over the steps, each in a panel of its own: the discriminator's with its undecided line at 2 ln 2, the two task terms of T, the generator's with its line at ln 2, and the task term of G, a tenth as large as T's."}}
 model, history, film = trained["method"]
 plots.curves(history, undecided={"discriminator": 1.3863, "generator": 0.6931} if learner == "pixelda" else None)
 
@@ -435,7 +435,7 @@ figure
 # **Has $G$ memorised the target?** Beside each adapted digit stands its nearest neighbour among all target images that $D$ was shown.
 # If $G$ copied, the two would be the same picture, and the distance far below that of target images which nobody was shown.
 
-# %% mystnb={"image": {"alt": "Six adapted digits, each beside the nearest picture of the target's training set. The neighbours share ground colour and sometimes the shape of the stroke, but none is a copy."}}
+# %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel."}}
 target_set = world.unlabelled(recipe.size, run.source)
 
 
@@ -484,9 +484,9 @@ plots.table(
 )
 
 # %% [markdown]
-# Read the columns from right to left.
-# Source-only knows its own domain. On dark ground it reads the target nearly as well, though it has never seen a photograph.
-# On light ground it fails. So the gap that looked like "photographs are hard" is *polarity*.
+# Read the columns from right to left, the baseline's row first.
+# How much does it lose from its own domain to dark ground, though it has never seen a photograph? And from dark ground to light?
+# Where nearly all is lost on light ground, the gap that looks like "photographs are hard" is *polarity*.
 #
 # A second number checks it from $G$'s side: the share of adapted digits whose stroke is darker than its ground.
 
