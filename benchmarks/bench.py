@@ -29,7 +29,7 @@ from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.training import fit, has_native_bf16, make_optimisers, play, schedule
 
 ROOT = Path(__file__).resolve().parent.parent
-CURVE_STEPS = 200
+CURVE_STEPS, CURVE_WINDOW = 100, 5
 Values = dict[str, list[float]]
 
 
@@ -187,16 +187,16 @@ def peak(profile: str, device: torch.device) -> float:
 
 
 def curves(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
-    """The loss terms of one run, once in fp32 and once in bf16: same seed, same data, means of ten steps."""
+    """The loss terms of one run, once in fp32 and once in bf16: same seed, same data, means of a few steps each."""
     recipe = RECIPES["fast"]
-    found: dict[str, Any] = {"steps": CURVE_STEPS, "window": 10, "native": has_native_bf16(device)}
+    found: dict[str, Any] = {"steps": CURVE_STEPS, "window": CURVE_WINDOW, "native": has_native_bf16(device)}
     for precision in ("fp32", "bf16"):
         torch.manual_seed(0)
         stream = facades.train(recipe.size, recipe.batch, 0, load_size=recipe.load_size)
         options = {"device": device, "precision": precision, "progress": False}
         history = fit(Pix2Pix(recipe), stream, CURVE_STEPS, rates=schedule(recipe), **options)
         found[precision] = {
-            name: [statistics.fmean(values[k : k + 10]) for k in range(0, CURVE_STEPS, 10)]
+            name: [statistics.fmean(values[k : k + CURVE_WINDOW]) for k in range(0, CURVE_STEPS, CURVE_WINDOW)]
             for name, values in history.terms.items()
         }
     return found

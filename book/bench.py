@@ -64,6 +64,7 @@ plots.table(["machine", "part", "torch", "rounds", "load", "commit"], rows)
 #
 # What `fit` does differently is little: a fused Adam, losses that are read every twenty steps, and arithmetic in bf16 where the processor multiplies bf16 in hardware.
 # Where it has none, `fit` stays in fp32, and nobody should expect a large gain.
+# A game or a variant without a row has not been measured on any machine yet.
 
 # %% tags=["hide-input"]
 rows = []
@@ -150,14 +151,14 @@ plots.table(["method", "imports only", "smoke", "fast", "paper", "machine"], row
 # Weights, their gradients and Adam's memory stay in fp32; convolutions multiply in bf16, and losses are computed in fp32.
 # Below, one run of pix2pix at `fast` size is trained twice, from the same seed and on the same pictures.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss terms of one pix2pix run over its first 200 steps, in fp32 and in bf16. For the discriminator, the GAN term and the L1 term the two curves run close together: their difference is smaller than the swings of either curve."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Loss terms of one pix2pix run over its first steps, in fp32 and in bf16. For the discriminator, the GAN term and the L1 term the two curves run close together: their difference is smaller than the swings of either curve."}}
 if parts("curves"):
     _, part = parts("curves")[-1]
     found, curves = part["values"], {}
     at = range(found["window"], found["steps"] + 1, found["window"])
     for precision in ("fp32", "bf16"):
         curves |= {f"{name}, {precision}": (at, values) for name, values in found[precision].items()}
-    display(plots.lines(curves, x="step (means of ten)", y="weighted loss"))  # noqa: F821
+    display(plots.lines(curves, x=f"step (means of {found['window']})", y="weighted loss"))  # noqa: F821
 
 # %% [markdown]
 # A GAN magnifies small differences, so the two runs cannot stay equal.

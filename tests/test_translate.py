@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
-from i2i_tutor import checkpoints
+from i2i_tutor import checkpoints, cli
 from i2i_tutor.data import folders
 from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
@@ -167,3 +168,11 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path, checkpoint):
     checkpoints.save(tmp_path / "other", 2, state, settings)
     with pytest.raises(checkpoints.CheckpointError, match="networks are not those of its recipe"):
         load_method(tmp_path / "other")
+
+
+@pytest.mark.parametrize(("option", "sizes"), [([], {(32, 32)}), (["--keep-size"], {(32, 32), (50, 41), (90, 20)})])
+def test_the_command_keeps_sizes_where_asked(checkpoint, pictures, tmp_path, option, sizes):
+    arguments = ["translate", str(pictures), str(tmp_path / "out"), "--checkpoint", str(checkpoint), *option]
+    done = CliRunner().invoke(cli.main, arguments)
+    assert done.exit_code == 0, done.output
+    assert {Image.open(path).size for path in (tmp_path / "out").iterdir()} == sizes
