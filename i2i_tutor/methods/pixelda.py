@@ -257,7 +257,7 @@ class PixelDA(Method):
             scene.fake = self.generate(scene.batch["source"])
 
     def domain_and_task_loss(self, scene: Scene) -> Terms:
-        """The domain and task losses as D and T minimise them. Real and fake go through D apart: no shared batch statistics."""
+        """The domain loss of D and the task loss of T. Real and fake go through D apart: no shared batch statistics."""
         recipe, label = self.recipe, scene.batch["source_label"]
         real, fake = self.discriminator(scene.batch["target"]), self.discriminator(scene.fake)
         terms = {
