@@ -64,7 +64,7 @@ def l2(image: Tensor, target: Tensor) -> Tensor:
 
 
 def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Content similarity of PixelDA (equation 7), the masked pairwise mean squared error, averaged over the batch.
+    """Content similarity of PixelDA, the masked pairwise mean squared error, averaged over the batch.
 
     The population variance, over all k values of an image, of the difference ``(image - adapted) * mask``; the same as
     the sum of ``(d_i - d_j)² / k²`` over all pairs. A shift that all values share costs nothing under a whole mask,
@@ -79,9 +79,9 @@ def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = 
 
 
 def pose_error(truth: Tensor, answer: Tensor) -> Tensor:
-    """The pose term of PixelDA (equation 6): the mean of ``log(1e-4 + 1 - |q · q̂|)`` for unit quaternions ``(N, 4)``.
+    """The pose term of PixelDA: the mean of ``log(1e-4 + 1 - |q · q̂|)`` for unit quaternions ``(N, 4)``.
 
-    q and -q are the same rotation and cost the same; -9.21 is the least. The angle between them is 2 acos |q · q̂|.
+    q and -q are the same rotation and cost the same; -9.21 is the least. The angle between them is ``2 acos |q · q̂|``.
     """
     return (1e-4 + 1 - (truth * answer).sum(dim=1).abs()).log().mean()
 

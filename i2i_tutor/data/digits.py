@@ -34,10 +34,10 @@ SMALLEST, LARGEST = 8, 64  # pixels
 
 
 def blend(strokes: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """|background - digit|: the background inverted under the stroke, the recipe of MNIST-M.
+    """``|background - digit|``: the background inverted under the stroke, the recipe of MNIST-M.
 
     strokes: bool ``(N, S, S)``; background: uint8 ``(N, S, S, 3)``, also of the result. Blending twice with the same
-    strokes gives the background back. Source: Ganin et al. 2016, section 5.2.4.
+    strokes gives the background back. Source: Ganin et al. 2016.
     """
     return np.where(strokes[..., None], 255 - background, background)
 

@@ -36,7 +36,7 @@ class DANN(TaskAlone):
         return {"critic": losses.discriminator_loss(*self._judge(scene))}
 
     def task_loss(self, scene: Scene) -> Terms:
-        """Cross entropy on the source, minus the critic's loss with a weight that grows from 0 to 1 (section 5.2.2)."""
+        """Cross entropy on the source, minus the critic's loss with a weight that grows from 0 to 1."""
         weight = 2 / (1 + math.exp(-10 * scene.step / self.recipe.steps)) - 1
         cross_entropy = F.cross_entropy(self.task.last(scene.source), scene.batch["source_label"])
         return {"task": cross_entropy, "confusion": -weight * losses.discriminator_loss(*self._judge(scene)) / 2}

@@ -127,7 +127,7 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """G(x, z): z becomes one more channel of the image, then residual blocks at full size (appendix of the paper).
+    """G(x, z): z becomes one more channel of the image, then residual blocks at full size.
 
     Shape: x ``(N, 3, size, size)`` in [-1, 1] and z ``(N, noise_size)`` → ``(N, 3, size, size)`` in [-1, 1]. 456,963
     weights at 32 px, width 64 and 6 blocks.
@@ -257,7 +257,7 @@ class PixelDA(Method):
             scene.fake = self.generate(scene.batch["source"])
 
     def domain_and_task_loss(self, scene: Scene) -> Terms:
-        """Equations 2 and 3 as D and T minimise them. Real and fake go through D apart: no shared batch statistics."""
+        """The domain loss of D and the task loss of T. Real and fake go through D apart: no shared batch statistics."""
         recipe, label = self.recipe, scene.batch["source_label"]
         real, fake = self.discriminator(scene.batch["target"]), self.discriminator(scene.fake)
         terms = {
@@ -270,7 +270,7 @@ class PixelDA(Method):
         return terms
 
     def generator_loss(self, scene: Scene) -> Terms:
-        """Equation 1 as G minimises it: the non-saturating domain term, the task term, and the content similarity."""
+        """What G minimises: the non-saturating domain term, the task term, and the content similarity."""
         recipe, source = self.recipe, scene.batch["source"]
         fake = self.generate(source)
         terms = {"generator": recipe.weight_generator * losses.generator_loss(self.discriminator(fake))}
