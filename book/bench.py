@@ -19,7 +19,8 @@
 #
 # A measurement is repeated in rounds, and in each round every variant has its turn, so that a busy moment hits all of them alike.
 # The tables give the median, and in brackets the smallest and largest value of all rounds.
-# "Load" is the number of other processes that were at work when a part began: a number above 0 means that the seconds are too long, and that only the ratios can be trusted.
+# "Load" is the number of other processes that were at work when a part began.
+# Where it is well above 0 the seconds are too long, and a difference smaller than the ranges means nothing.
 
 # %% tags=["hide-input"]
 import json
@@ -39,19 +40,21 @@ def middle(values, scale=1.0, digits=3):
     return f"{statistics.median(values) * scale:.{digits}g} ({low:.{digits}g} to {high:.{digits}g})"
 
 
+letters = dict(zip(machines, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
+
+
 def parts(name):
-    """Machine and what it found, for every machine that has measured a part."""
-    return [(machine, found[name]) for machine, found in machines.items() if name in found]
+    """A machine's letter and what it found, for every machine that has measured a part."""
+    return [(letters[machine], found[name]) for machine, found in machines.items() if name in found]
 
 
 # %% tags=["hide-input"]
 rows = []
 for machine, found in machines.items():
     for name, part in found.items():
-        rows.append(
-            (machine, name, part["versions"]["torch"], part["rounds"], f"{part['load']:.1f}", part["git_commit"])
-        )
-plots.table(["machine", "part", "torch", "rounds", "load", "commit"], rows)
+        about = (part["versions"]["torch"], part["rounds"], f"{part['load']:.1f}", part["git_commit"])
+        rows.append((letters[machine], machine, name, *about))
+plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 
 # %% [markdown]
 # (bench-steps)=
@@ -71,7 +74,7 @@ rows = []
 for machine, part in parts("steps"):
     for game, variants in part["values"].items():
         textbook = statistics.median(variants["textbook, fp32"])
-        for variant, values in variants.items():
+        for variant, values in sorted(variants.items(), key=lambda item: "textbook" not in item[0]):
             ratio = f"{textbook / statistics.median(values):.2f}"
             rows.append((game, variant, middle(values, 1000), ratio, machine))
 plots.table(["game", "variant", "milliseconds a step", "times as fast as the textbook", "machine"], rows)
