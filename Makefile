@@ -82,7 +82,7 @@ expected: $(READY)  ## write tests/book/expected from a run at smoke (look at th
 
 .PHONY: book
 book: $(READY)  ## build the site into _build/html (PROFILE=smoke for a quick one)
-	I2I_PROFILE=$(PROFILE) I2I_QUIET=1 $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+	I2I_PROFILE=$(PROFILE) $(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
 	@echo "The book: _build/html/index.html"
 
 .PHONY: serve

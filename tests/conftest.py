@@ -8,6 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the pro
 os.environ.setdefault("I2I_QUIET", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """On several workers the tests of a file stay together, and all that need the built book, so that each is built
     once; the executions of chapters have nothing in common and go wherever there is room.

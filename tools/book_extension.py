@@ -40,6 +40,7 @@ def execution_key(root: Path) -> str:
 
 
 def _configure(app: Sphinx, config: Config) -> None:
+    os.environ["I2I_QUIET"] = "1"  # for the kernels: no progress bars, and no widgets, which would load foreign scripts
     key = execution_key(Path(app.srcdir))
     config.i2i_execution_key = key  # a changed value makes Sphinx read every page again
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".executed" / key)

@@ -24,7 +24,7 @@ def _inline(translator: HTML5Translator, node: Element) -> None:
 
 
 def _block(translator: HTML5Translator, node: Element) -> None:
-    formula = to_mathml(node.astext(), "block")
+    formula = to_mathml(node.astext(), "block").replace("<math ", '<math tabindex="0" ', 1)  # a wide one scrolls
     number = ""
     if node["number"]:
         number = f'<span class="eqno">({get_node_equation_number(translator, node)})</span>'
