@@ -157,7 +157,7 @@ def segmenter(source: str = "procedural", size: int = 64, steps: int | None = No
     folder = download.cache_folder() / "judges"
     weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
     try:
-        with torch.random.fork_rng(devices=[]):  # a chapter's seed is not disturbed by weights that are replaced at once
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, though replaced: not from a chapter's seed
             judge = Segmenter(len(facade_drawing.CLASSES), recipe.base)
         judge.load_state_dict(load_file(weights))
         report = json.loads(about.read_text(encoding="utf-8"))

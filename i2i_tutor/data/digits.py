@@ -8,6 +8,7 @@ nothing is reported on it.
 
 import gzip
 import os
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -224,8 +225,8 @@ def _idx(path: Path) -> np.ndarray:
     """The array of a gzipped idx file of bytes: two zeros, type 8, number of axes, their lengths, the values."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} is missing or no gzip file ({error})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is missing or no whole gzip file ({error})") from error
     axes = content[3] if content[:3] == b"\0\0\x08" else 0
     shape = tuple(np.frombuffer(content, ">i4", axes, 4)) if len(content) >= 4 + 4 * axes else ()
     if not axes or len(content) != 4 + 4 * axes + int(np.prod(shape)):
@@ -243,7 +244,7 @@ def _usps(split: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         place.mkdir(parents=True, exist_ok=True)
         found = USPS(str(place), train=split != "evaluation", download=folder is None)
-    except (OSError, RuntimeError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError) as error:
         raise DataError(
             f"USPS cannot be had: put usps.bz2 and usps.t.bz2 (LIBSVM's copies) into $I2I_DATA/usps ({error})"
         ) from error

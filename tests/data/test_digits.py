@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,12 +163,40 @@ def test_missing_and_damaged_data_are_explained(own, monkeypatch):
     with pytest.raises(DataError, match="cut short"):
         digits._mnist_files("t10k")
     (own / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="no gzip file"):
+    with pytest.raises(DataError, match="no whole gzip file"):
         digits._mnist_files("t10k")
     (own / "usps/usps.bz2").unlink()
     forget()
     with pytest.raises(DataError, match=r"usps\.bz2"):
         digits.train(16, source="usps")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[20::7] = bytes(value ^ 0xFF for value in content[20::7])
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), lambda path: path.write_text("<p>")])
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("mnist/train-images-idx3-ubyte.gz", "mnist_m"),
+        ("mnist/train-labels-idx1-ubyte.gz", "mnist_m"),
+        ("bsds500/train/photo.png", "mnist_m"),
+        ("usps/usps.bz2", "usps"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_sentence(own, file, source, damage):
+    damage(own / file)
+    with pytest.raises(DataError) as caught:
+        digits.train(32, source=source)
+    assert Path(file).name in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

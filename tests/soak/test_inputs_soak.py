@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from i2i_tutor import judges
-from i2i_tutor.data import facades, folders
+from i2i_tutor.data import facades, folders, unpaired
 from i2i_tutor.data.images import DataError, write_png
 from i2i_tutor.parameters import Parameter, read
 
@@ -124,6 +124,8 @@ READERS = {
         lambda root: all_of(folders.unpaired(root / "two/trainA", root / "two/trainB", size=32, batch=2)),
         "two/trainA/3_A.png",
     ),
+    "unpaired set, train": (lambda root: all_of(unpaired.train("horse2zebra", 32, 2)), "horse2zebra/trainA/3_A.png"),
+    "unpaired set, test": (lambda root: unpaired.evaluation("horse2zebra", 32, 6), "horse2zebra/testB/3_B.png"),
 }
 
 
@@ -134,6 +136,8 @@ def test_a_damaged_file_is_named_in_one_sentence(reader, damage, tmp_path, monke
     for folder in ("facades/train", "facades/test", "pairs"):
         pairs_folder(tmp_path / folder)
     halves(tmp_path / "two", "train")
+    for split in ("train", "test"):
+        halves(tmp_path / "horse2zebra", split)
     read_all, name = READERS[reader]
     read_all(tmp_path)  # whole, it can be read
     DAMAGE[damage](tmp_path / name)
