@@ -103,7 +103,7 @@ lint: $(READY)  ## style, types, order of imports, stale notebooks
 
 .PHONY: test
 test: $(READY)  ## every test but the long ones
-	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadgroup --durations=8 $(PYTEST)
+	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadfile --durations=8 $(PYTEST)
 
 .PHONY: soak
 soak: $(READY)  ## the long tests, and a cold book at fast
