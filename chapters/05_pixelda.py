@@ -360,7 +360,7 @@ print("the step by hand equals the package's")
 # %% [markdown]
 # ## Training
 #
-# This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,500 instead of 250,000 steps.
+# This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
 # Two numbers differ in kind. $D$'s noise is 0.05, not 0.2, and the weight of the task term on $G$'s side is a tenth of the domain term's, where the paper's run has them almost equal.
 # The second matters; "Break it" shows why.
 #
@@ -695,6 +695,19 @@ if "source" in model.task.private:
 # **A task term that is too strong.** In the trials that led to our settings, runs with `weight_task=1` looked *better*: every loss of $T$ near zero, clean bright digits on dark photographs, and an accuracy that stayed where source-only is.
 # Our explanation: the first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up, and the light grounds stay out of reach.
 # If it is right, `weight_task_1` has fewer dark strokes than `pixelda` in the table above.
+#
+# **One seed is no evidence.** Our first settings (a task weight of 0.1 and a discriminator half as wide) were tuned on one seed, and worked there.
+# In the runs that we meant to report they then reached 91 % and 93 % on two seeds and 61 % on the third, less than source-only: all strokes bright, digits on light grounds dissolved.
+# So we threw those runs away and tuned again, on seeds 10, 11 and 12 and on tuning digits (accuracy there, seed by seed):
+#
+# | task weight, width of $D$, batch | steps | target accuracy |
+# | --- | --- | --- |
+# | 0.1, 16, batch 32 | 1,500 | .94 / .46 / .95 |
+# | 0.03, 16, batch 16 | 2,000 | .92 / .91 / .54 |
+# | 0.1, 32, batch 16 | 1,750 | .91 / .55 / .87 |
+# | **0.03, 32, batch 16** | 1,750 | .91 / .92 / .91 |
+#
+# The adaptation does not creep in. It comes within two or three hundred steps, once $G$ dares its first dark strokes, or it does not come.
 #
 # :::{admonition} Misconception: "more task loss, safer labels"
 # :class: warning
