@@ -66,16 +66,24 @@ def _fail(sentence: str, code: int = 1) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible(sentence: str) -> Iterator[None]:
-    """End with exit code 130 (143 for SIGTERM) and a sentence; a second Ctrl-C does not disturb the cleaning up."""
+def _interruptible(sentence: str) -> Iterator[Callable[[], None]]:
+    """End with exit code 130 (143 for SIGTERM) and a sentence; a second Ctrl-C does not disturb the cleaning up.
 
-    ending = False
+    Gives a function for a loop to call: an interrupt that fell into a library's callback is swallowed there, and is
+    raised again here.
+    """
+
+    asked: type[KeyboardInterrupt] | None = None
 
     def end(number: int, frame: Any) -> None:
-        nonlocal ending
-        if not ending:
-            ending = True
-            raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
+        nonlocal asked
+        if asked is None:
+            asked = KeyboardInterrupt if number == signal.SIGINT else _Terminated
+            raise asked
+
+    def check() -> None:
+        if asked is not None:
+            raise asked
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
@@ -83,7 +91,7 @@ def _interruptible(sentence: str) -> Iterator[None]:
         if before[number] is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, end)
     try:
-        yield
+        yield check
     except KeyboardInterrupt as error:
         _fail(sentence, 143 if isinstance(error, _Terminated) else 130)
     finally:
@@ -279,10 +287,12 @@ def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Pa
             runs.forget(job)
     outcomes: dict[str, Outcome] = {}
     try:
-        with _interruptible(f"Interrupted; nothing is left running. To continue: {command.replace(' --force', '')}"):
+        with _interruptible(
+            f"Interrupted; nothing is left running. To continue: {command.replace(' --force', '')}"
+        ) as check:
             if todo:
                 with live.listener(todo) as listener:
-                    outcomes = cluster.execute(todo, engine, listener)
+                    outcomes = cluster.execute(todo, engine, listener, check)
     finally:
         with contextlib.suppress(OSError, report.ReportError):
             report.write_csv(out)

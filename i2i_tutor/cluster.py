@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,10 @@ def work(values: dict[str, Any]) -> Outcome:
     return runner.supervise(Job(**values))
 
 
-def execute(jobs: Sequence[Job], engine: Engine, listener: Listener) -> dict[str, Outcome]:
-    """Execute the jobs and return the outcomes by label.
+def execute(
+    jobs: Sequence[Job], engine: Engine, listener: Listener, check: Callable[[], None] = lambda: None
+) -> dict[str, Outcome]:
+    """Execute the jobs and return the outcomes by label; ``check`` is called a few times a second and may raise.
 
     Raises ClusterError where the scheduler cannot be reached or is lost. On this and on KeyboardInterrupt every run
     at work is ended before the exception leaves; what was finished stays.
@@ -99,7 +101,7 @@ def execute(jobs: Sequence[Job], engine: Engine, listener: Listener) -> dict[str
     _silence_dask()
     with _connect(engine) as (client, workers):
         listener.started(_dashboard(client))
-        return _Loop(client, workers, engine, listener).run(jobs)
+        return _Loop(client, workers, engine, listener, check).run(jobs)
 
 
 def _silence_dask() -> None:
@@ -114,8 +116,10 @@ def _silence_dask() -> None:
 class _Loop:
     """Submits jobs, watches them, tries again those whose worker died."""
 
-    def __init__(self, client: Any, workers: "Workers | None", engine: Engine, listener: Listener):
-        self.client, self.workers, self.engine, self.listener = client, workers, engine, listener
+    def __init__(
+        self, client: Any, workers: "Workers | None", engine: Engine, listener: Listener, check: Callable[[], None]
+    ):
+        self.client, self.workers, self.engine, self.listener, self.check = client, workers, engine, listener, check
         gpu = _offers_gpu(client) if engine.gpu is None and engine.scheduler else bool(engine.gpu)
         self.resources = {"GPU": 1} if gpu else None
         self.deaths: dict[str, int] = {}
@@ -157,6 +161,7 @@ class _Loop:
             if self.workers:
                 self.workers.mend()
             self.listener.tick()
+            self.check()
             time.sleep(0.1)
 
     def cancel(self, pending: Iterable[Any]) -> None:

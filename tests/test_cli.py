@@ -1,16 +1,20 @@
 """The command line: what it prints, its exit codes, and that no mistake of a user ends in a traceback."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import typer
 from toys import write_toy
 from typer.testing import CliRunner
 
-from i2i_tutor import report
+from i2i_tutor import cli, report
 from i2i_tutor.cli import main
 
 
@@ -269,3 +273,18 @@ def test_translate_says_in_a_sentence_that_there_is_no_checkpoint(tmp_path):
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
     assert os.fspath(tmp_path) in done.stderr
+
+
+def test_an_interrupt_that_a_callback_swallowed_is_not_lost():
+    def interrupted_in_a_callback():
+        with cli._interruptible("Interrupted.") as check:
+            check()  # nothing yet
+            with contextlib.suppress(KeyboardInterrupt):  # as a library's callback, or a finaliser, would
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(1)
+            os.kill(os.getpid(), signal.SIGINT)  # an impatient user
+            check()
+
+    with pytest.raises(typer.Exit) as ended:
+        interrupted_in_a_callback()
+    assert ended.value.exit_code == 130
