@@ -671,13 +671,7 @@ for claim in run.judged():
 plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
 
 # %%
-rows = []
-for claim in results.claims("05_pixelda"):
-    found = results.verdict(claim)
-    numbers = [" / ".join(f"{value:.3f}" for value in found[side]) for side in ("baseline", "value")]
-    held = f"{sum(found['held'])} of {len(found['held'])}" if found["held"] else "not run yet"
-    rows.append((claim.text, claim.paper, *numbers, held, claim.expected))
-plots.table(["claim (each seed)", "paper", "baseline", "method", "seeds on which it held", "expected"], rows)
+plots.table(*results.verdicts("05_pixelda"))
 
 # %% [markdown]
 # ## Break it

@@ -139,6 +139,18 @@ def verdict(claim: Claim) -> dict[str, list]:
     return {name: [row[key] for row in judged] for name, key in columns.items()}
 
 
+def verdicts(chapter: str) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of a table: a chapter's claims with their numbers (baseline → arm) for each committed seed."""
+    rows: list[list[Any]] = []
+    for claim in claims(chapter):
+        found = verdict(claim)
+        numbers = ", ".join(f"{a:.3g} → {b:.3g}" for a, b in zip(found["baseline"], found["value"], strict=True))
+        held = f"{sum(found['held'])} of {len(found['held'])}" if found["held"] else "not run yet"
+        rule = f"{claim.metric} {claim.direction} by {claim.margin:g}"
+        rows.append([claim.text, claim.paper, rule, numbers, held if claim.expected else f"{held} (not expected)"])
+    return ["claim", "paper", "holds when", "each seed", "held on"], rows
+
+
 def by_arm(rows: list[dict[str, Any]], metric: str) -> dict[str, list[float]]:
     """Values of a metric of the method (not of its baseline) for every arm of a sweep, in the order of seeds."""
     values: dict[str, list[float]] = {}

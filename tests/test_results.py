@@ -136,6 +136,12 @@ def test_a_verdict_gathers_both_arms_of_every_seed(monkeypatch):
     assert found == {"baseline": [0.5, 0.51], "value": [0.7, 0.71], "held": [True, True]}
     assert results.verdict(claim(chapter="01_toy", live=True))["held"] == [False]
     assert results.verdict(claim(chapter="02_none"))["held"] == []
+    both = [claim(chapter="01_toy"), claim(chapter="02_none", expected=False)]
+    monkeypatch.setattr(results, "claims", lambda chapter: both)
+    header, lines = results.verdicts("01_toy")
+    assert [len(header), *map(len, lines)] == [5, 5, 5]
+    assert lines[0][-2:] == ["0.5 → 0.7, 0.51 → 0.71", "2 of 2"]
+    assert lines[1][-2:] == ["", "not run yet (not expected)"]
 
 
 # --- chapter ----------------------------------------------------------------------------------------------------
