@@ -144,12 +144,18 @@ def verdicts(chapter: str) -> tuple[list[str], list[list[Any]]]:
     rows: list[list[Any]] = []
     for claim in claims(chapter):
         found = verdict(claim)
-        numbers = ", ".join(f"{a:.3g} → {b:.3g}" for a, b in zip(found["baseline"], found["value"], strict=True))
-        held = f"{sum(found['held'])} of {len(found['held'])}" if found["held"] else "not run yet"
+        pairs = zip(found["baseline"], found["value"], strict=True)
+        numbers = ", ".join(_unbroken(f"{baseline:.3g} → {value:.3g}") for baseline, value in pairs)
+        held = _unbroken(f"{sum(found['held'])} of {len(found['held'])}") if found["held"] else "not run yet"
         rule = f"{claim.metric} {'within' if claim.direction == 'close' else f'{claim.direction} by'} {claim.margin:g}"
         held += "" if claim.expected else " (no longer expected)"
         rows.append([claim.text, claim.paper, rule, numbers, held])
-    return ["claim", "paper", "holds when", "each seed", "held on"], rows
+    return ["claim", "paper", "holds when", "baseline → arm, each seed", "held on"], rows
+
+
+def _unbroken(text: str) -> str:
+    """Text that a narrow table does not break into lines."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def by_arm(rows: list[dict[str, Any]], metric: str) -> dict[str, list[float]]:

@@ -140,7 +140,7 @@ def test_a_verdict_gathers_both_arms_of_every_seed(monkeypatch):
     monkeypatch.setattr(results, "claims", lambda chapter: both)
     header, lines = results.verdicts("01_toy")
     assert [len(header), *map(len, lines)] == [5, 5, 5]
-    assert lines[0][-2:] == ["0.5 → 0.7, 0.51 → 0.71", "2 of 2"]
+    assert [text.replace("\N{NO-BREAK SPACE}", " ") for text in lines[0][-2:]] == ["0.5 → 0.7, 0.51 → 0.71", "2 of 2"]
     assert lines[1][-2:] == ["", "not run yet (no longer expected)"]
 
 
