@@ -242,15 +242,15 @@ def main() -> None:
         print(json.dumps(peak(options.peak, device)))
         return
     name = machine(device)
+    about = results.provenance(device)  # now: keeping the first part makes the working tree differ from its commit
+    about.pop("peak_memory_mib")
     print(name)
     for part in options.part or PARTS:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         found = PARTS[part](device, options.rounds, options.game)
         print(part, f"(the machine's load before it: {load:.1f})")
         show(part, found)
-        provenance = results.provenance(device)
-        provenance.pop("peak_memory_mib")
-        keep(options.to, name, part, found, {"rounds": options.rounds, "load": load, **provenance})
+        keep(options.to, name, part, found, {"rounds": options.rounds, "load": load, **about})
 
 
 if __name__ == "__main__":
