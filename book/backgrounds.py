@@ -194,6 +194,55 @@ for axis, (name, dots) in zip(axes, {"source": source, "target": target, "source
 plt.show()
 
 # %% [markdown]
+# (b10)=
+# ## B10. Least squares, and gradients that vanish
+#
+# Early in training $D$ is right about nearly every fake: it gives it a very negative number $s$.
+# What $G$ learns is the *slope* of its loss there.
+# The game's original form, $\log(1 - \sigma(s))$, is flat where $D$ is sure: the gradient **vanishes** exactly when $G$ needs it most.
+# Its usual repair, $-\log \sigma(s)$, is steep there and flat once $D$ is fooled.
+# **Least squares** {cite:p}`mao2017` asks for the number of real patches, $(s - 1)^2$: steep on both sides of 1, the farther the steeper.
+#
+# Below, a fake starts at $s = -4$ and follows each slope for 60 steps.
+
+# %% mystnb={"image": {"alt": "Three curves over 60 steps, all starting at -4. With log(1 - D) the number hardly leaves -4 for long; with -log D it climbs past 1 and goes on; with least squares it reaches 1 quickly and stays."}}
+ways = {
+    "log(1 - D)": lambda s: -1 / (1 + np.exp(-s)),  # slope of each loss at D's number s
+    "-log D": lambda s: -1 / (1 + np.exp(s)),
+    "least squares": lambda s: 2 * (s - 1),
+}
+paths = {name: [-4.0] for name in ways}
+for name, slope in ways.items():
+    for _ in range(60):
+        paths[name].append(paths[name][-1] - 0.15 * slope(paths[name][-1]))
+plots.lines({name: (range(61), path) for name, path in paths.items()}, x="step of G", y="D's number for the fake")
+
+# %% [markdown]
+# (b11)=
+# ## B11. Mode collapse, and what it is not
+#
+# A generator that answers every input with the same good picture fools $D$ as long as $D$ does not catch up: **mode collapse**.
+# Its outputs look right one by one; together they lack variety.
+#
+# A **permuted mapping** also looks right one by one, *and* has all the variety: every input has an answer of its own, only not the one that belongs to it.
+# An adversarial loss, which compares sets, objects to the first in the long run, and never to the second.
+#
+# So measure two things: how much the answers differ (variety), and whether each fits its input.
+# Below, eight inputs on a circle, coloured, and where three generators send them.
+
+# %% mystnb={"image": {"alt": "Three circles of eight coloured points. Right: every point has its own colour and place. Permuted: all eight places are filled, with the colours moved on by three places. Collapsed: all points lie on one place."}}
+circle = np.exp(2j * np.pi * np.arange(8) / 8)
+answers = {"right": circle, "permuted": np.roll(circle, 3), "collapsed": circle[:1].repeat(8)}
+figure, axes = plt.subplots(1, 3, figsize=(5, 2.2))
+for axis, (name, made) in zip(axes, answers.items(), strict=True):
+    axis.plot(circle.real, circle.imag, "o", color="0.85", markersize=13, clip_on=False)  # the places of real pictures
+    axis.scatter(made.real, made.imag, c=range(8), cmap="hsv", vmax=8, zorder=2)
+    variety, error = abs(made[:, None] - made).mean(), abs(made - circle).mean()
+    axis.set(title=f"{name}\nvariety {variety:.1f}\nerror {error:.1f}", aspect="equal")
+    axis.axis("off")
+plt.show()
+
+# %% [markdown]
 # (b16)=
 # ## B16. FID and KID: comparing crowds, not pictures
 #

@@ -68,6 +68,7 @@ noise: bool | None = None  # one channel of noise beside the input
 # %%
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -414,7 +415,7 @@ def measure(images):
 # %% [markdown]
 # Now both, from the same seed and on the same pictures: the **method** (L1 + cGAN), then the **baseline** (L1 alone), which is the same generator without a discriminator.
 # A `Film` keeps what they make of four fixed houses while they learn.
-# A generator's loss of your own goes in as `own_loss`: a function of the *scene*, which holds `scene.batch["input"]`, `scene.batch["target"]` and `scene.fake`, and returns named terms, for example `{"gan": ..., "l1": ...}`.
+# A generator's loss of your own goes in as `own_loss(model, scene)`: the scene holds `scene.batch["input"]`, `scene.batch["target"]` and `scene.fake`; return named terms, for example `{"gan": ..., "l1": ...}`.
 
 # %%
 test = facades.evaluation(recipe.size, 100, task, run.source)
@@ -424,7 +425,8 @@ def train(name, numbers, own_loss=None):
     """Train one model of this chapter; returns it with its history and its film."""
     torch.manual_seed(run.seed)
     model = Pix2Pix(numbers)
-    model.generator_loss = own_loss or model.generator_loss
+    if own_loss:
+        model.generator_loss = partial(own_loss, model)
     data = facades.train(numbers.size, numbers.batch, run.seed, task, run.source, numbers.load_size)
     film = plots.Film(test["input"][:4], numbers.steps)
     history = fit(
@@ -524,6 +526,7 @@ plots.lines(
 # What either half gained over L1 alone, only the discriminator can have added, since nothing else differs.
 
 # %% [markdown]
+# (fcn-score)=
 # ## Measuring
 #
 # The paper's measure is the **FCN-score**: if the pictures are good, a segmenter trained on real photographs reads from them the plan that they were made from.

@@ -41,7 +41,9 @@ def main() -> int:
     for path in sorted(ROOT.glob("chapters/*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
-            NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
+            NotebookClient(
+                notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": folder}}
+            ).execute()
         outputs = {cell.id: [_still(output) for output in cell.outputs] for cell in compared(notebook)}
         text = json.dumps(outputs, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (FOLDER / f"{path.stem}.json").write_text(text, encoding="utf-8")
