@@ -166,6 +166,19 @@ def test_the_private_layer_of_the_source_changes_the_answer_on_the_source_only()
     assert torch.equal(task(x), before[1])
 
 
+def test_adapted_images_pass_the_first_layer_of_the_target_and_source_images_their_own():
+    method, data, seen = PixelDA(TINY), batch(), {"source": [], "target": []}
+    for domain, layer in method.task.private.items():
+        layer.register_forward_pre_hook(lambda module, given, domain=domain: seen[domain].append(given[0]))
+    scene = scene_of(method, data)
+    method.domain_and_task_loss(scene)
+    assert [torch.equal(x, data["source"]) for x in seen["source"]] == [True]
+    assert [torch.equal(x, scene.fake) for x in seen["target"]] == [True]
+    method.generator_loss(scene)
+    assert len(seen["source"]) == 1, "the generator's task term reads adapted images only"
+    assert len(seen["target"]) == 2
+
+
 def test_without_its_weight_the_task_gives_the_generator_no_gradient():
     torch.manual_seed(0)
     data = batch()
