@@ -430,7 +430,7 @@ plots.scrub(film.frames, film.labels, "Eight source digits as the generator repa
 # %% [markdown]
 # ## Results
 
-# %% mystnb={"image": {"alt": "Six digits in rows. Columns: the source digit, three adaptations with different noise, and a real target picture of another digit. The adapted digits keep their shape on coloured and textured grounds, some bright on dark, some dark on light."}}
+# %% mystnb={"image": {"alt": "Six digits in rows. Columns: the source digit, three adaptations with different noise, and a real target picture of another digit. The adapted digits keep their shape on coloured and textured grounds, some bright on dark, some dark on light; with seed 0 several of the latter have become other shapes."}}
 torch.manual_seed(run.seed)
 model.eval()
 clean, clean_mask = test["source"][:400], test["source_mask"][:400]
@@ -619,6 +619,12 @@ MEASURES = {"target": "target", "dark": "dark ground", "light": "light ground", 
 sweep_table(["source_only", "dann", "pixelda", "target_only", "target_only_fresh"], MEASURES)
 
 # %% [markdown]
+# On two of three seeds PixelDA without a label (.91, .93) passes what 520 labels give (.83 to .86), and stays a little below fresh blends (.93 to .96): more grounds are worth more than labels on few.
+# On seed 0 it does not (.74); "Break it" shows what went wrong there.
+# DANN gains nothing here: .62 to .63, as source-only, with light grounds at 0 to 2 %.
+# It may make the features of both domains look alike as *sets* and still file a dark stroke under the wrong digit; ours is a small version with settings of its own, so take it as an example, not as a verdict on the method.
+
+# %% [markdown]
 # **Taking parts away.** Without the source part of the task loss, without noise, with a heavier or no task term on $G$'s side:
 
 # %%
@@ -720,8 +726,11 @@ if "source" in model.task.private:
 
 # %% [markdown]
 # **A task term that is too strong.** In the trials that led to our settings, runs with `weight_task=1` looked *better*: every loss of $T$ near zero, clean bright digits on dark photographs, and an accuracy that stayed where source-only is.
-# Our explanation: the first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up, and the light grounds stay out of reach.
-# If it is right, `weight_task_1` has fewer dark strokes than `pixelda` in the table "Taking parts away".
+# We had an explanation: the first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up.
+# Then `weight_task_1` should have fewer dark strokes than `pixelda` in the table "Taking parts away", and it has not: .22, .47 and .11 of its digits against .18, .31 and .38.
+# On light grounds, all the same, it reads 21 to 23 % on every seed.
+# The pictures give a better explanation: it leaves the bright stroke where $T$ knows it and draws the dark "stroke" that $D$ misses into the *gaps*.
+# A dark blot in the hole of a 0 costs nothing at $T$, which still sees its bright ring; but it is no dark 0.
 #
 # **One seed is no evidence.** Our first settings (a task weight of 0.1 and a discriminator half as wide) were tuned on one seed, and worked there.
 # In the runs that we meant to report they then reached 91 % and 93 % on two seeds and 61 % on the third, less than source-only: all strokes bright, digits on light grounds dissolved.
@@ -735,11 +744,18 @@ if "source" in model.task.private:
 # | **0.03, 32, batch 16** | 1,750 | .91 / .92 / .91 |
 #
 # The adaptation does not creep in. It comes within two or three hundred steps, once $G$ dares its first dark strokes, or it does not come.
-# And three seeds are not many: with these settings the seeds that we report reached 74 %, 91 % and 93 % (the claims' table), and on the first the 2,000 steps were over while the dark strokes were coming.
-# The margin of 15 points was set before, so the claim has failed on that seed. The arm `long` of the sweep has twice the steps, to tell late from never:
+# And three seeds are not many: with these settings the seeds that we report reached 74 %, 91 % and 93 % (the claims' table).
+# The margin of 15 points was set before, so the claim has failed on seed 0. Was it late, or would it never have come? The arm `long` has twice the steps:
 
 # %%
 sweep_table(["pixelda", "long"], MEASURES | {"dark_strokes": "dark strokes"})
+
+# %% [markdown]
+# Never: seed 0 stays at 74 %.
+# Its pictures say why (run this notebook with `seed=0`, then with `seed=1`, and compare the first grid of the results).
+# It does paint dark strokes on light ground, but bends them: a 3 comes out as something like a 6, an 8 loses its loops.
+# $T$ has learnt these shapes under their old names, and reads 77 % of its own test digits in that look, where it reads 25 % of the real ones on light ground.
+# It is {ref}`chapter 2's permuted mapping <c4>` again: $G$ and $T$ share a code, $D$ asks only whether the set looks right, and the source images, which are all bright on dark, do not reach this half of the mapping.
 
 # %% [markdown]
 # :::{admonition} Misconception: "more task loss, safer labels"
