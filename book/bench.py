@@ -127,7 +127,7 @@ for machine, part in parts("imports"):
 plots.table(["imported by a fresh Python", "seconds", "machine"], rows)
 
 # %% [markdown]
-# Nearly all of it is PyTorch.
+# Nearly all of it is PyTorch: its core in the first row, and in the third also its compiler, which torchmetrics and torchvision load and which the first optimiser of a training would load anyway.
 # The command line does not import it, so that a wrong parameter is refused at once.
 #
 # (bench-memory)=

@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,16 @@ def test_provenance_says_where_numbers_come_from():
     )
     assert about["peak_memory_mib"] > 50
     assert "CPU" in about["device"]
+
+
+def test_the_peak_memory_is_this_process_s_own_and_not_its_parent_s():
+    code = (
+        "import subprocess, sys; held = bytearray(b'x' * 1_500_000_000);"
+        "subprocess.run([sys.executable, '-c', 'from i2i_tutor import results; import torch;"
+        'print(results.provenance(torch.device("cpu"))["peak_memory_mib"])\'], check=True)'
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert 50 < float(said) < 1400
 
 
 def test_by_arm_orders_by_seed():
