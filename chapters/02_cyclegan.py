@@ -703,6 +703,10 @@ rows = [
 plots.table(["arm", "apples taken for oranges", "oranges taken for apples", "error a → a", "error b → b"], rows)
 
 # %% [markdown]
+# With `source="apple2orange_grocery"` this notebook shows the pictures: after 800 steps green apples are orange and oranges green or pink, crates and shelves stay where they were, and both ways back look like the start, only softer.
+# Texture is not changed as well as colour, and red apples often stay a shade too dark.
+
+# %% [markdown]
 # (c9)=
 # **What else it has been used for.** The paper shows horses and zebras, apples and oranges, summer and winter, photographs as Monet, Cézanne, Van Gogh or Ukiyo-e would have painted them, paintings as photographs, shallow focus for pictures of flowers, and maps.
 # With `source="horse2zebra"`, `"monet2photo"`, `"summer2winter_yosemite"` and others this notebook fetches the paper's sets.
