@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_uint8
@@ -146,6 +147,17 @@ def log_spaced(steps: int) -> list[int]:
     return sorted(marks)
 
 
+def strip(rows: Sequence[Tensor]) -> np.ndarray:
+    """Rows of images, each ``(N, C, H, W)`` in [-1, 1], as one uint8 picture: ``(rows * H, N * W, 3)``."""
+    return np.concatenate([np.concatenate(list(to_uint8(_rgb(row))), axis=1) for row in rows])
+
+
+def read_frames(path: Path) -> list[np.ndarray]:
+    """The frames of an animated picture, uint8 ``(H, W, 3)`` each, for :func:`scrub`."""
+    with Image.open(path) as film:
+        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+
+
 class Film:
     """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
 
@@ -163,8 +175,7 @@ class Film:
     def __call__(self, step: int, method) -> None:
         if step in self.at and f"step {step}" not in self.labels:
             images = self.images.to(next(method.parameters()).device)
-            pictures = to_uint8(_rgb(self.translate(method, images)))
-            self.frames.append(np.concatenate(list(pictures), axis=1))
+            self.frames.append(strip([self.translate(method, images)]))
             self.labels.append(f"step {step}")
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Figures are drawn from what they are given; the slider works without a kernel and says what it shows."""
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from i2i_tutor import plots
 from i2i_tutor.data.streams import Stream
@@ -95,3 +99,40 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
     ):
         assert drawn.axes[0].get_xlabel() == "x (px)"
         assert drawn.get_facecolor()[3] == 0  # transparent: light and dark pages show through
+
+
+def test_a_film_of_several_runs_comes_back_frame_by_frame(tmp_path):
+    pictures = []
+    for number, level in enumerate((-1.0, 0.0, 1.0)):
+        picture = plots.strip([torch.full((5, 3, 8, 8), level), torch.full((5, 1, 8, 8), -level)])
+        assert picture.shape == (16, 40, 3)
+        assert picture[0, 0, 0] == round((level + 1) * 127.5)
+        pictures.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(pictures[-1])
+    assert _film(tmp_path / "film.webp", *pictures).returncode == 0
+    frames = plots.read_frames(tmp_path / "film.webp")
+    assert [frame.shape for frame in frames] == [(16, 40, 3)] * 3
+    for frame, level in zip(frames, (0, 127.5, 255), strict=True):
+        assert abs(float(frame[:6].mean()) - level) < 8  # WebP loses a little
+
+
+def test_pictures_that_make_no_film_are_refused(tmp_path):
+    small, large, broken = (tmp_path / f"{name}.png" for name in ("small", "large", "broken"))
+    Image.new("RGB", (8, 8)).save(small)
+    Image.new("RGB", (9, 8)).save(large)
+    broken.write_bytes(small.read_bytes()[:40])
+    for pictures, complaint in (
+        ([small], "tools/film.py"),
+        ([small, large], "expected two or more of one size"),
+        ([small, broken], "image"),
+        ([small, tmp_path / "absent.png"], "absent.png"),
+    ):
+        refused = _film(tmp_path / "film.webp", *pictures)
+        assert (refused.returncode, complaint in refused.stderr) == (1, True), refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert not (tmp_path / "film.webp").exists()
+
+
+def _film(*paths):
+    tool = Path(__file__).parents[1] / "tools/film.py"
+    return subprocess.run([sys.executable, tool, *map(str, paths)], capture_output=True, text=True)
