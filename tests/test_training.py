@@ -73,7 +73,7 @@ def test_two_players_move_in_turn_and_the_second_sees_the_first_ones_move():
     toy = Toy()
     terms = played(toy)[0]
     assert float(terms["pull"]) == 4.0  # (1 - 3)²
-    assert float(toy.a.value) == pytest.approx(1 - 0.25 * 2 * (1 - 3))  # 2
+    assert toy.a.value.item() == pytest.approx(1 - 0.25 * 2 * (1 - 3))  # 2
     assert float(terms["push"]) == 25.0  # (2 + 3)²: a has moved already
     assert float(toy.b.value) == pytest.approx(3 - 0.25 * 2 * (2 + 3))  # 0.5
 

@@ -46,7 +46,7 @@ def test_initialisation_is_the_papers():
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     weights = torch.cat([m.weight.flatten() for m in convolutions])
     scales = torch.cat([m.weight for m in net.modules() if isinstance(m, nn.BatchNorm2d)])
-    assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
     assert float(scales.mean()) == pytest.approx(1.0, abs=0.005)
     assert float(scales.std()) == pytest.approx(0.02, rel=0.15)
     assert all(float(m.bias.abs().max()) == 0 for m in convolutions if m.bias is not None)
