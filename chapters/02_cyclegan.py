@@ -388,7 +388,7 @@ assert equal
 # ## Training
 #
 # This run is a small copy of the paper's; `recipe` holds its numbers, the paper's stand in the last section.
-# The identity terms are off, as in the paper's own labels-to-photograph experiments, and $\lambda$ is 30 instead of 10: in so few steps 10 keeps less of the plan ({ref}`How much cycle? <c7-lambda>` shows both).
+# The identity terms are off, as in the paper's own labels-to-photograph experiments, and at `fast` $\lambda$ is 30 instead of 10: in so few steps 10 keeps less of the plan ({ref}`How much cycle? <c7-lambda>` shows both).
 # The **baseline** is the GAN alone: the same four networks, steps, pictures and seed, with both cycle terms left out.
 # The same number of steps takes it less time, because it translates only once.
 # In the tables of this run `method` is CycleGAN and `baseline` the GAN alone; in those of the sweep they are called `full` and `gan`.

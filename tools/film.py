@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from i2i_tutor.files import write_atomically
+
 
 def film(target: Path, pictures: list[Path]) -> None:
     """Write the film; ValueError where the pictures differ in size, or are fewer than two."""
@@ -17,7 +19,8 @@ def film(target: Path, pictures: list[Path]) -> None:
     sizes = {frame.size for frame in frames}
     if len(frames) < 2 or len(sizes) != 1:
         raise ValueError(f"{len(frames)} pictures of the sizes {sorted(sizes)}; expected two or more of one size")
-    frames[0].save(target, save_all=True, append_images=frames[1:], quality=90, method=6)
+    options = {"save_all": True, "append_images": frames[1:], "quality": 90, "method": 6}
+    write_atomically(target, lambda file: frames[0].save(file, "WEBP", **options))
 
 
 if __name__ == "__main__":
