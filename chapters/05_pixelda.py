@@ -63,6 +63,8 @@ weight_task: float | None = None  # of the task loss on the generator's side [0,
 weight_source: float | None = None  # of the task loss on source images [0, 1000000]
 weight_content: float | None = None  # of the content similarity [0, 1000000]
 noise_size: int | None = None  # length of z; 0 for none [0, 1000]
+dropout: float | None = None  # in the discriminator [0, 1]
+judge_noise: float | None = None  # in the discriminator, its standard deviation [0, 1000000]
 
 # %%
 from copy import deepcopy
@@ -89,6 +91,7 @@ run = chapter.open_run(
     allow_slow=allow_slow, slow="2.4 million weights, 250,000 steps of a second or two each: days",
     own={"learner": learner, "compare": compare, "extras": extras, "seen": seen},
     weight_task=weight_task, weight_source=weight_source, weight_content=weight_content, noise_size=noise_size,
+    dropout=dropout, judge_noise=judge_noise,
 )  # fmt: skip
 recipe = replace(run.recipe, classes=len(world.CLASSES))
 
