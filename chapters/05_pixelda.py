@@ -187,7 +187,7 @@ predictions = {
 #
 # $G$ never shrinks the image. A linear layer turns $z$ into one more channel, and residual blocks at full size do the repainting.
 # $D$ halves the image until 4 × 4 are left and gives **one** logit for all of it, not a map as in {ref}`chapter 1 <p8>`.
-# Behind each of its convolutions come dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early.
+# Behind each of its convolutions come dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early. (In our short runs it has neither; "Break it" tells how that came.)
 # $T$ is a small classifier whose *first layer exists twice*, once for source images and once for adapted and target images, because edges look different in the two; everything behind it is shared.
 
 # %%
@@ -375,8 +375,8 @@ print("the step by hand equals the package's")
 # ## Training
 #
 # This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
-# Two numbers differ in kind. $D$'s noise is 0.05, not 0.2, and the weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper's run has them almost equal.
-# The second matters; "Break it" shows why.
+# Two things differ in kind. $D$ has neither dropout nor noise, and the weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper's run has them almost equal.
+# "Break it" tells how we came to both.
 #
 # Three references belong to the method, all with the same $T$, the same steps and the same seed. This notebook trains the first, the row `baseline` of its tables; the sweep trains all.
 # **Source-only** learns from source images and is tested on the target: the lower mark.
@@ -433,7 +433,7 @@ plots.scrub(film.frames, film.labels, "Eight source digits as the generator repa
 # %% [markdown]
 # ## Results
 
-# %% mystnb={"image": {"alt": "Six digits in rows. Columns: the source digit, three adaptations with different noise, and a real target picture of another digit. The adapted digits keep their shape on coloured and textured grounds, some bright on dark, some dark on light; with seed 0 light grounds come with dark blots in the gaps of a bright digit instead."}}
+# %% mystnb={"image": {"alt": "Six digits in rows. Columns: the source digit, three adaptations with different noise, and a real target picture of another digit. The adapted digits keep their shape on coloured and textured grounds, some bright on dark, some dark on light."}}
 torch.manual_seed(run.seed)
 model.eval()
 clean, clean_mask = test["source"][:400], test["source_mask"][:400]
@@ -505,7 +505,7 @@ plots.table(
 # How much does it lose from its own domain to dark ground, though it has never seen a photograph? And from dark ground to light?
 # On light ground it does not even guess: over our seeds it names 1 to 4 of 100 digits, where guessing gives 10. It reads *something else* there, the gaps instead of the strokes.
 # So the gap that looks like "photographs are hard" is mostly polarity.
-# With the default seed 0 the method's row gains little on light ground (26 %); with the seeds 1 and 2 it reaches 92 and 94 %. "Break it" shows why.
+# With the default seed 0 the method's row reaches 88 % on light ground, with seed 2 even 94 %, but with seed 1 only 27 %. "Break it" shows why.
 #
 # A second number checks it from $G$'s side: the share of adapted digits whose stroke is darker than its ground.
 
@@ -564,8 +564,8 @@ if extras and world is digits:
     run.record("method", {"svm": score, "svm_unseen": unseen})
 
 # %% [markdown]
-# Over our seeds the machine reads 63 % when it learns from source digits, 67 to 81 % from one adaptation of each, and 71 to 83 % from four.
-# So property 4 holds on every seed, and property 1 on two of three: on seed 0 the gain is 8 points, and we had asked for 10.
+# Over our seeds the machine reads 63 % when it learns from source digits, 68 to 88 % from one adaptation of each, and 68 to 90 % from four.
+# Properties 1 and 4 hold on the seeds 0 and 2. On seed 1, where $G$ has gone astray, its pictures teach others no more than $T$: 5 points instead of the 10 that we had asked for, and nothing to speak of from more draws.
 #
 # **5. Interpretable.** You have done it above: one glance at the grid shows what was learnt about the target and which digits suffer. No feature vector offers that.
 #
@@ -595,9 +595,9 @@ sweep_table(
 )
 
 # %% [markdown]
-# It can: 90 to 92 % on the three digits that $G$ never saw, where the same machine has 66 % from the digits as they were.
+# It can: 80 to 89 % on the three digits that $G$ never saw, where the same machine has 66 % from the digits as they were.
 # What $G$ has learnt is a way of painting strokes and grounds, and nothing about sevens.
-# (That `seen_7` is even better than `pixelda` on all ten we did not expect. Seven shapes are farther apart than ten, so that $T$ or $D$ may notice more easily when $G$ bends a stroke on light ground; three seeds are too few to say so.)
+# (That `seen_7` is better than `pixelda` on all ten digits on two of three seeds we did not expect. The rows of `pixelda` differ too much among themselves to make something of it.)
 
 # %% [markdown]
 # **3. Stable training.** The paper's argument for the task loss on source images is stability over initialisations. Six short runs with it and six without:
@@ -610,7 +610,7 @@ sweep_table(
 
 # %% [markdown]
 # Look at the *spread*, not at the mean: the property is about runs that go astray.
-# Ours do so as often with the term as without it. Three of six stay at .66 to .72 with it, two of six at .65 and .66 without; the standard deviation is .11 both times.
+# Ours do so with the term as well as without it. Three of six stay at .64 to .68 with it, one of six at .61 without; the standard deviation is .13 and .11.
 # So we have not found the stability here. What the term does do is plain in the second column: without it, $T$ forgets the source.
 # Our explanation, which we have not tested: a run goes astray on *light* ground, and the source has none, so its labelled images cannot hold the names there.
 
@@ -642,24 +642,23 @@ MEASURES = {"target": "target", "dark": "dark ground", "light": "light ground", 
 sweep_table(["source_only", "dann", "pixelda", "target_only", "target_only_fresh"], MEASURES)
 
 # %% [markdown]
-# On two of three seeds PixelDA without a label (.91, .93) passes what 520 labels give (.83 to .86), and stays a little below fresh blends (.93 to .96): more grounds are worth more than labels on few.
-# On seed 0 it does not (.74); "Break it" shows what went wrong there.
+# On two of three seeds PixelDA without a label (.92, .95) passes what 520 labels give (.83 to .86), and comes near fresh blends (.93 to .96): more grounds are worth more than labels on few.
+# On seed 1 it does not (.71); "Break it" shows what went wrong there.
 # DANN gains nothing here: .62 to .63, as source-only, with light grounds at 0 to 2 %.
 # It may make the features of both domains look alike as *sets* and still file a dark stroke under the wrong digit; ours is a small version with settings of its own, so take it as an example, not as a verdict on the method.
 
 # %% [markdown]
-# **Taking parts away.** Without the source part of the task loss, without noise, with a heavier or no task term on $G$'s side:
+# **Taking parts away.** Without the source part of the task loss, without noise, with a heavier task term on $G$'s side:
 
 # %%
 sweep_table(
-    ["pixelda", "no_source", "no_noise", "weight_task_1", "weight_task_0"],
+    ["pixelda", "no_source", "no_noise", "weight_task_1"],
     MEASURES | {"variation": "variation by z", "dark_strokes": "dark strokes"},
 )
 
 # %% [markdown]
-# `no_source` forgets the source (.09 to .22 against .98). It reads the target as well as ours on the seeds 0 and 1 (.93, .94) and fails on seed 2 (.60, on light ground .01).
-# Without noise $G$ paints one picture per digit (the last but one column is 0), and $T$ reads less of the target: .79, .81 and .67, with dark ground at .70 to .85 where ours has .90 to .96. Seed 0 is the exception, because ours fails there.
-# Without a task term on $G$'s side (`weight_task_0`) the result is as good as ours, .93, .92 and .72, but another seed fails: 2 instead of 0. Here the term is not what decides whether light ground is learnt.
+# `no_source` forgets the source (.14 to .43 against .96 to .99). It reads the target as well as ours on the seeds 1 and 2 (.93, .90) and fails on seed 0 (.66, on light ground .05).
+# Without noise $G$ paints one picture per digit (the last but one column is 0) and must choose one polarity for all: bright strokes on the seeds 0 and 2, dark ones on seed 1, which then reads light grounds (.78) and forgets dark ones (.31). With .72, .46 and .80 no seed reaches what noise makes possible.
 # What a task weight of 1 does is a story of its own, told in "Break it".
 
 # %% [markdown]
@@ -669,8 +668,10 @@ sweep_table(
 sweep_table(["mnist_m_source_only", "mnist_m", "mnist_m_long", "usps_source_only", "usps"], MEASURES)
 
 # %% [markdown]
-# On MNIST-M source-only reads 52 to 55 % and PixelDA 76 to 78 %, after 2,000 steps with 16 pixels, where the paper has 63.6 and 98.2 after 250,000 with 32.
-# By eye, the adapted digits stay the digits they were. All three seeds gain; most of it, again, on light ground, from .15-.21 to .66-.71.
+# On MNIST-M source-only reads 52 to 55 % and PixelDA 76 to 81 %, after 2,000 steps with 16 pixels, where the paper has 63.6 and 98.2 after 250,000 with 32.
+# More steps help: `mnist_m_long` has 10,000 of them, seed 0, and reads 89 %.
+# By eye, the adapted digits stay the digits they were. All three seeds gain; most of it, again, on light ground, from .15-.21 to .70-.72 (.86 in the long run).
+# (USPS we have not run; its rows wait for whoever has the data.)
 
 # %% [markdown]
 # (d10)=
@@ -699,7 +700,7 @@ plots.grid({"on black": black["source"], "natural ground": natural["source"], "t
 #
 # (d11)=
 # For objects we also measure, under the mask and outside of it, how far $G$ moves the pixels, and how far it turns the hue.
-# In the paper's pictures the background is distorted more than the objects; so it is in ours, in five of six runs without the content similarity and in all with it.
+# In the paper's pictures the background is distorted more than the objects; so it is in ours, in every run.
 # That need not matter: $T$'s business is to ignore backgrounds, and nobody will frame the pictures.
 
 # %%
@@ -730,9 +731,9 @@ arms = [f"{ground}_{arm}" for ground in ("black", "natural") for arm in ("source
 sweep_table(arms, OBJECTS)
 
 # %% [markdown]
-# On black, PixelDA takes the target from .23 to between .68 and .76. Natural grounds by themselves help far less here (.26 to .35) than the paper's did: two photographs are not ImageNet, and they give no dim lamp and no noise.
-# The hue is the content similarity's own business. Without it, three of our six runs turn the colours by 20 to 28°, and three by 89 to 102°, and unrelated hues would differ by 90° on average: $D$ asks for colourful objects, and does not care which object has which colour.
-# With it the turn is about 7° in every run. On black the object is then moved less than half as far as its ground, and the accuracy is higher on all three seeds (.79 to .82 against .68 to .76); on natural ground we have one seed (.77 against .79).
+# On black, PixelDA takes the target from .23 to between .73 and .81. Natural grounds by themselves help far less here (.26 to .35) than the paper's did: two photographs are not ImageNet, and they give no dim lamp and no noise. With PixelDA they lead no further than black (.73 to .78).
+# The hue is the content similarity's own business. Without it, one of our six runs turns the colours by 22°, the others by 86 to 160°, and unrelated hues would differ by 90° on average: $D$ asks for colourful objects, and does not care which object has which colour.
+# With it the turn is 8 to 10° in every run. On black the object is then moved less than half as far as its ground, and the accuracy is higher on all three seeds, if by little on the first (.76, .84, .85 against .75, .73, .81); on natural ground it is on two of three (.73, .83, .81 against .78, .75, .73).
 
 # %% [markdown]
 # ## The claims
@@ -763,36 +764,40 @@ if "source" in model.task.private:
     )
 
 # %% [markdown]
-# **A task term that is too strong.** In the trials that led to our settings, runs with `weight_task=1` looked *better*: every loss of $T$ near zero, clean bright digits on dark photographs, and an accuracy that stayed near source-only's (in the sweep: .70 to .72 against .63 to .64).
-# We had an explanation: the first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up.
-# Then `weight_task_1` should have fewer dark strokes than `pixelda` in the table "Taking parts away", but on two of three seeds it has more: .22, .47 and .11 of its digits against .18, .31 and .38.
-# Yet on light grounds it reads only 21 to 23 % on every seed (`pixelda`: 26, 92 and 94 %).
-# The pictures give a better explanation: it leaves the bright stroke where $T$ knows it and draws the dark "stroke" that $D$ misses into the *gaps*.
-# A dark blot in the hole of a 0 costs nothing at $T$, which still sees its bright ring; but it is no dark 0.
+# **A task term that is too strong.** In the trials that led to our settings, runs with `weight_task=1` looked *better*: every loss of $T$ near zero, clean bright digits on dark photographs, and an accuracy that stayed near source-only's (in the sweep: .67 to .78 against .63 to .64).
+# We have two explanations. The first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up.
+# Then `weight_task_1` should have fewer dark strokes than `pixelda` in the table "Taking parts away". It has on the two seeds on which ours succeeds: .06 and .19 of its digits against .27 and .31.
+# Or $G$ leaves the bright stroke where $T$ knows it and draws the dark "stroke" that $D$ misses into the *gaps*: a dark blot in the hole of a 0 costs nothing at $T$, which still sees its bright ring, but it is no dark 0.
+# The pictures of the seeds 1 and 2 are full of such blots; those of seed 0 have grey fog where light grounds should be.
+# On light grounds it reads 14 to 37 % (`pixelda`: 88, 27 and 94 %).
 #
-# **One seed is no evidence.** Our first settings (a task weight of 0.1 and a discriminator half as wide) were tuned on one seed, and worked there.
+# **Three seeds are no proof either.** Our first settings were tuned on one seed, and worked there.
 # In the runs that we meant to report they then reached 91 % and 93 % on two seeds and 61 % on the third, less than source-only: all strokes bright, digits on light grounds dissolved.
 # So we threw those runs away and tuned again, on seeds 10, 11 and 12 and on tuning digits (accuracy there, seed by seed):
 #
-# | task weight, width of $D$, batch | steps | target accuracy |
-# | --- | --- | --- |
-# | 0.1, 16, batch 32 | 1,500 | .94 / .46 / .95 |
-# | 0.03, 16, batch 16 | 2,000 | .92 / .91 / .54 |
-# | 0.1, 32, batch 16 | 1,750 | .91 / .55 / .87 |
-# | **0.03, 32, batch 16** | 1,750 | .91 / .92 / .91 |
+# | task weight | width of $D$, its dropout, its noise | batch | steps | target accuracy |
+# | --- | --- | --- | --- | --- |
+# | 0.1 | 16, 0.1, 0.05 | 32 | 1,500 | .94 / .46 / .95 |
+# | 0.03 | 16, 0.1, 0.05 | 16 | 2,000 | .92 / .91 / .54 |
+# | 0.1 | 32, 0.1, 0.05 | 16 | 1,750 | .91 / .55 / .87 |
+# | 0.03 | 32, 0.1, 0.05 | 16 | 1,750 | .91 / .92 / .91 |
+# | 0.03 | 32, 0, 0 | 16 | 2,000 | .59 / .89 / .92 |
+# | **0.03** | **48, 0, 0** | 16 | 1,500 | .89 / .92 / .90 |
 #
-# The adaptation does not creep in. It comes within two or three hundred steps, once $G$ dares its first dark strokes, or it does not come.
-# And three seeds are not many: with these settings the seeds that we report reached 74 %, 91 % and 93 % (the claims' table).
-# The margin of 15 points was set before, so the claim has failed on seed 0. Was it late, or would it never have come? The arm `long` has twice the steps:
+# The fourth row was right on all three seeds. On the three that we report it reached 74, 91 and 93 %, and on the first of them twice the steps did not help.
+# So we tuned a third time, and found the last row, which is right on all three as well. On the seeds that we report it has 92, 71 and 95 %: now seed 1 fails.
+# (A wider $D$ without dropout and noise had learnt sooner on the tuning seeds. With them, seed 0 fails instead, so on three seeds nothing can be said:)
 
 # %%
-sweep_table(["pixelda", "long"], MEASURES | {"dark_strokes": "dark strokes"})
+sweep_table(["pixelda", "noisy_judge"], MEASURES | {"dark_strokes": "dark strokes"})
 
 # %% [markdown]
-# Not in twice the time: seed 0 stays at 74 %.
-# Its pictures say why (run this notebook with `seed=0`, then with `seed=1`, and compare the first grid of the results).
-# It paints light grounds, but few dark digits on them: it keeps the stroke bright and puts dark blots into the gaps, the hole of a 0 or the bays of a 3. After the 4,000 steps of `long` the blots have grown into shapes of their own.
-# $T$ reads most of what counts as its own dark strokes (the last line printed under "Measuring"), and a quarter of the real digits on light ground.
+# A setting that fails in one run of three passes a test of three seeds with a probability of $(2/3)^3 \approx 30\,\%$. We had tried six settings and more (six residual blocks, four with batch 32, a learning rate of 0.002), so that one of them passed says little.
+# We stopped here: to go on until the seeds 0 to 2 agree would be to tune on them. The margin of 15 points was set before, the claim has failed on one seed of three, and the table says so.
+#
+# What does a failing run look like? Run this notebook with `seed=1` and compare the first grid of the results with that of `seed=0`.
+# $G$ keeps every stroke bright, on light ground too, and what is dark there are the *gaps*: the hole of a 0, the bays of a 3.
+# In most runs the adaptation comes within a few hundred steps, once $G$ dares its first dark strokes, or not at all, because the gaps have taken their place.
 # Our explanation: it is {ref}`chapter 2's permuted mapping <c4>` again. $D$ sees something dark on light ground and asks only whether the set looks right, $T$ has learnt the names of these pictures, and the source images, which are all bright on dark, do not reach this half of the mapping.
 
 # %% [markdown]
@@ -805,7 +810,7 @@ sweep_table(["pixelda", "long"], MEASURES | {"dark_strokes": "dark strokes"})
 #
 # :::{admonition} Misconception: "different noise, so the pictures are diverse"
 # :class: warning
-# The share that stands under "Measuring" compares two draws of one digit with two unrelated target images, which also differ in their digits. Somewhat less than 100 % is expected (our three seeds have 66, 85 and 83 %); a share near 0 would mean that $z$ does nothing.
+# The share that stands under "Measuring" compares two draws of one digit with two unrelated target images, which also differ in their digits. Somewhat less than 100 % is expected (our three seeds have 89, 70 and 81 %); a share near 0 would mean that $z$ does nothing.
 # :::
 #
 # :::{admonition} Use it responsibly
@@ -917,7 +922,7 @@ plots.table(*recipes.table("pixelda"))
 # 과제 손실은 원천 영상에도 적용된다. 논문은 이것이 학습을 안정시킨다고 하지만, 우리 실험에서는 안정화 효과를 찾지 못했다. 이 항이 없으면 T는 원천 도메인을 잊는다.
 # 내용 유사도(마스크 PMSE)는 전경에서 차이의 분산이며, 전체가 똑같이 밝아지거나 어두워지는 것은 벌하지 않는다.
 # 우리 숫자 실험에서 도메인 차이는 대부분 명암의 반전에서 온다.
-# 과제 손실의 가중치가 너무 크면(우리 실험에서는 1) 어두운 획이 글자가 아니라 틈에 그려져, 밝은 배경의 숫자는 21~23 %만 읽힌다.
+# 과제 손실의 가중치가 너무 크면(우리 실험에서는 1) 생성자는 어두운 획을 거의 그리지 않아, 밝은 배경의 숫자는 14~37 %만 읽힌다.
 # 다섯 가지 성질(과제와의 분리, 레이블 공간의 일반화, 안정성, 데이터 증강, 해석 가능성)을 각각 작은 실험으로 시험한다. 안정성은 확인되지 않았다.
 # 비지도 도메인 적응(domain adaptation)에서는 목표 도메인의 레이블로 설정을 고르는 것도 반칙이다.
 # :::

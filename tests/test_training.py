@@ -75,7 +75,7 @@ def test_two_players_move_in_turn_and_the_second_sees_the_first_ones_move():
     assert float(terms["pull"]) == 4.0  # (1 - 3)²
     assert toy.a.value.item() == pytest.approx(1 - 0.25 * 2 * (1 - 3))  # 2
     assert float(terms["push"]) == 25.0  # (2 + 3)²: a has moved already
-    assert float(toy.b.value) == pytest.approx(3 - 0.25 * 2 * (2 + 3))  # 0.5
+    assert toy.b.value.item() == pytest.approx(3 - 0.25 * 2 * (2 + 3))  # 0.5
 
 
 def test_gradients_reach_only_who_moves():
@@ -126,7 +126,7 @@ def test_every_fifth_step_and_a_network_that_moves_twice():
     game = Three()
     rows = played(game, steps=10)
     assert [number for number, row in enumerate(rows) if "drift" in row] == [4, 9]
-    assert float(game.c.value) == -2.0  # two moves of -1
+    assert game.c.value.item() == -2.0  # two moves of -1
     assert game.seen[3] == (3, {"pull", "push"})
     assert game.seen[4] == (4, {"pull", "push", "drift"})
     once, twice = Toy(), Three()
