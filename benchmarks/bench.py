@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from games import GAMES, Game
 
-from i2i_tutor import checkpoints, results
 from i2i_tutor.data import facades
-from i2i_tutor.data.facade_drawing import draw
+from i2i_tutor.data.facades.drawing import draw
 from i2i_tutor.data.streams import Stream
+from i2i_tutor.measuring import results
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
-from i2i_tutor.training import fit, has_native_bf16, make_optimisers, play, schedule
+from i2i_tutor.training import checkpoints, fit, has_native_bf16, make_optimisers, play
 
 ROOT = Path(__file__).resolve().parent.parent
 CURVE_STEPS, CURVE_WINDOW = 100, 5
@@ -157,7 +157,7 @@ def imports(device: torch.device, rounds: int, only: str) -> Values:
     code = {
         "torch alone": "import torch",
         "the package's training": "import i2i_tutor.training",
-        "what chapter 1 imports": "from i2i_tutor import chapter, checks, judges, metrics, plots, recipes, results",
+        "what chapter 1 imports": "from i2i_tutor import chapter, checks, plots; import i2i_tutor.measuring.judges",
         "the command line": "import i2i_tutor.cli",
     }
     timed = {
@@ -194,7 +194,7 @@ def curves(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
         torch.manual_seed(0)
         stream = facades.train(recipe.size, recipe.batch, 0, load_size=recipe.load_size)
         options = {"device": device, "precision": precision, "progress": False}
-        history = fit(Pix2Pix(recipe), stream, CURVE_STEPS, rates=schedule(recipe), **options)
+        history = fit(Pix2Pix(recipe), stream, CURVE_STEPS, rates=recipe.rates(), **options)
         found[precision] = {
             name: [statistics.fmean(values[k : k + CURVE_WINDOW]) for k in range(0, CURVE_STEPS, CURVE_WINDOW)]
             for name, values in history.terms.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from i2i_tutor import judges, results
+from i2i_tutor.measuring import judges, results
 
 SIZE = 64
 SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")

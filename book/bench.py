@@ -26,7 +26,8 @@
 import json
 import statistics
 
-from i2i_tutor import plots, results
+from i2i_tutor import plots
+from i2i_tutor.measuring import results
 
 try:
     machines = json.loads(results.book_file("results/bench.json").read_text(encoding="utf-8"))["machines"]

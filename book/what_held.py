@@ -21,7 +21,8 @@
 # %% tags=["hide-input"]
 import json
 
-from i2i_tutor import plots, results
+from i2i_tutor import plots
+from i2i_tutor.measuring import results
 
 # %% [markdown]
 # ## Chapter 1, pix2pix

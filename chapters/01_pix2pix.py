@@ -74,12 +74,14 @@ import torch
 import torch.nn.functional as F
 from ipywidgets import Dropdown, IntSlider
 
-from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results, widgets
-from i2i_tutor.data import facade_drawing, facades
+from i2i_tutor import chapter, checks, losses, plots, widgets
+from i2i_tutor.data import facades
 from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.measuring import judges, metrics, results
+from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import PatchGAN, PixelGAN, ResNetGenerator, UNet, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, schedule
+from i2i_tutor.training import fit, make_optimisers, play
 
 # %%
 run = chapter.open_run(
@@ -110,10 +112,10 @@ recipe = run.recipe
 
 # %% mystnb={"image": {"alt": "Two rows, each a label map and then two photographs of the same drawn house. Windows and doors stay in place, while wall colour, material, light and sky change from photograph to photograph."}}
 houses = range(3, 5)
-labels, _ = facade_drawing.draw(houses, 96)
-shots = {"labels": to_tensor(facade_drawing.colourise(labels))}
+labels, _ = facades.draw(houses, 96)
+shots = {"labels": to_tensor(facades.colourise(labels))}
 for number in range(2):
-    shots[f"photograph {number + 1}"] = to_tensor(facade_drawing.draw(houses, 96, photo=number)[1])
+    shots[f"photograph {number + 1}"] = to_tensor(facades.draw(houses, 96, photo=number)[1])
 plots.grid(shots)
 
 # %% [markdown]
@@ -402,7 +404,7 @@ def measure(images):
     """FCN-score, distances to the real photographs, sharpness and mean absolute error of translated images."""
     images = F.interpolate(images.cpu(), judge_size, mode="bilinear", antialias=True).clamp(-1, 1)
     if task == "photo_to_labels":  # no network is needed to read a colour
-        scores = metrics.label_score(images, held_out["labels"], torch.from_numpy(facade_drawing.COLOURS))
+        scores = metrics.label_score(images, held_out["labels"], torch.from_numpy(facades.COLOURS))
     else:
         scores = metrics.fcn_score(images, held_out["labels"], judge)
     distances = metrics.distribution_distances(held_out["target"], images, judges.Features(judge))
@@ -430,7 +432,7 @@ def train(name, numbers, own_loss=None):
     data = facades.train(numbers.size, numbers.batch, run.seed, task, run.source, numbers.load_size)
     film = plots.Film(test["input"][:4], numbers.steps)
     history = fit(
-        model, data, numbers.steps, rates=schedule(numbers), device=run.device, callbacks=[film],
+        model, data, numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
         folder=run.checkpoints(name), resume=run.resume, title=name,
     )  # fmt: skip
     return model, history, film
@@ -486,8 +488,8 @@ figure
 # The page shows the first state.
 
 # %% mystnb={"image": {"alt": "A plan whose windows have been turned into doors, and its translation: where the windows were, the generator paints what it knows of doors."}}
-classes = list(facade_drawing.CLASSES)
-colours = torch.from_numpy(facade_drawing.COLOURS).float() / 127.5 - 1
+classes = list(facades.CLASSES)
+colours = torch.from_numpy(facades.COLOURS).float() / 127.5 - 1
 
 
 def repainted(house, every, becomes):
@@ -663,7 +665,7 @@ first, second = (model.translate(test["input"][:50].to(run.device)).cpu() for _ 
 between_draws = float((first - second).abs().mean())
 if run.source == "procedural" and task == "labels_to_photo":  # only drawn houses can be photographed again
     again = range(facades.FIRST_EVALUATION_HOUSE, facades.FIRST_EVALUATION_HOUSE + 50)
-    photos = [to_tensor(facade_drawing.draw(again, recipe.size, photo=facades.EVALUATION_PHOTO + k)[1]) for k in (1, 2)]
+    photos = [to_tensor(facades.draw(again, recipe.size, photo=facades.EVALUATION_PHOTO + k)[1]) for k in (1, 2)]
     between_photos = float((photos[0] - photos[1]).abs().mean())
     run.record("method", {"variation": between_draws / between_photos})
     print(f"two draws of z differ by {between_draws:.3f}, two photographs of a house by {between_photos:.3f}")
@@ -862,7 +864,7 @@ checks.check_generator_loss(generator_loss)
 # Every number of the three profiles:
 
 # %%
-plots.table(*recipes.table("pix2pix"))
+plots.table(*profiles(RECIPES))
 
 # %% [markdown]
 # The paper reports less than two hours on one GPU of 2016 (a Titan X).

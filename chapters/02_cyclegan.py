@@ -74,12 +74,14 @@ import torch.nn.functional as F
 from ipywidgets import FloatSlider, IntSlider
 from PIL import Image
 
-from i2i_tutor import chapter, checks, judges, losses, metrics, plots, recipes, results, widgets
-from i2i_tutor.data import facade_drawing, facades, unpaired
+from i2i_tutor import chapter, checks, losses, plots, widgets
+from i2i_tutor.data import facades, unpaired
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.measuring import judges, metrics, results
+from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, schedule
+from i2i_tutor.training import fit, make_optimisers, play
 
 # %%
 run = chapter.open_run(
@@ -413,7 +415,7 @@ def train(name, numbers, own_cycle=None):
     model.cycle_loss = own_cycle or model.cycle_loss
     film = plots.Film(test["a"][:4], numbers.steps, both_ways)
     history = fit(
-        model, world(numbers), numbers.steps, rates=schedule(numbers), device=run.device, callbacks=[film],
+        model, world(numbers), numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
         precision="fp32",  # as the official code, and quicker for small networks on a CPU
         folder=run.checkpoints(name), resume=run.resume, title=name,
     )  # fmt: skip
@@ -530,14 +532,14 @@ def read(images, side):
     images = images.flip(2) if side == "b" and upside_down else images
     if side == "b":
         return torch.cat([judge(part).argmax(dim=1) for part in images.split(50)])
-    return torch.from_numpy(facade_drawing.to_labels(to_uint8(images))).long()
+    return torch.from_numpy(facades.to_labels(to_uint8(images))).long()
 
 
 def scores(images, side):
     """How well translations into a side can be read; without truth, the share taken for that side."""
     if not drawn:
         return {"taken": float(((thumbnails(images.cpu()) @ direction > 0) == (side == "b")).float().mean())}
-    confusion = metrics.confusion_matrix(truth, read(images, side), len(facade_drawing.CLASSES))
+    confusion = metrics.confusion_matrix(truth, read(images, side), len(facades.CLASSES))
     renamed = metrics.segmentation_scores(metrics.relabelled(confusion)[0])
     found = metrics.segmentation_scores(confusion) | {"renamed_accuracy": renamed["pixel_accuracy"]}
     if side == "b":
@@ -916,7 +918,7 @@ sweep_table(["full", "upside_down"])
 
 # %% mystnb={"image": {"alt": "Three unusual inputs, an empty wall, a chessboard and a photograph, beside what the network makes of each: pictures in the style of its photographs, none of them a house that fits the input."}}
 size = recipe.size
-colours = torch.from_numpy(facade_drawing.COLOURS).float() / 127.5 - 1
+colours = torch.from_numpy(facades.COLOURS).float() / 127.5 - 1
 tiles = (torch.arange(size)[:, None] // 8 + torch.arange(size) // 8) % 2 + 1  # wall and window
 empty = colours[torch.ones(size, size, dtype=torch.long)].permute(2, 0, 1)[None]
 unusual = torch.cat([empty, colours[tiles].permute(2, 0, 1)[None], test["b"][:1]])
@@ -1007,7 +1009,7 @@ checks.check_least_squares_loss(discriminator_loss)
 # Where paper and official code differ we follow the code, which has the identity terms on; `SET="lambda_identity=0"` gives the paper's text.
 
 # %%
-plots.table(*recipes.table("cyclegan"))
+plots.table(*profiles(RECIPES))
 
 # %% [markdown]
 # One step at 256 pixels costs about 940 billion multiplications with the identity terms and 640 billion without, twenty times a step of pix2pix.
@@ -1020,7 +1022,7 @@ plots.table(*recipes.table("cyclegan"))
 # from i2i_tutor.data import folders
 #
 # stream = folders.unpaired("summer", "winter", size=recipe.size, batch=recipe.batch)
-# fit(CycleGAN(recipe), stream, recipe.steps, rates=schedule(recipe), folder="runs/summer_and_winter")
+# fit(CycleGAN(recipe), stream, recipe.steps, rates=recipe.rates(), folder="runs/summer_and_winter")
 # ```
 #
 # ```bash

@@ -75,13 +75,15 @@ import torch
 import torch.nn.functional as F
 from sklearn.svm import SVC
 
-from i2i_tutor import chapter, checks, losses, metrics, plots, recipes, results
+from i2i_tutor import chapter, checks, losses, plots
 from i2i_tutor.data import digits, objects
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.measuring import metrics, results
+from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pixelda import RECIPES, PixelDA, TaskAlone
 from i2i_tutor.nn import count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, staircase
+from i2i_tutor.training import fit, make_optimisers, play
 
 # %%
 world = objects if source in objects.SOURCES else digits
@@ -405,7 +407,7 @@ def train(name, learner, numbers, own_loss=None):
         data = world.train(numbers.size, numbers.batch, run.seed, run.source, classes=seen, ahead=2)
     film = plots.Film(test["source"][:8], numbers.steps)
     history = fit(
-        model, data, numbers.steps, rates=staircase(numbers.stair_factor, numbers.stair), device=run.device,
+        model, data, numbers.steps, rates=numbers.rates(), device=run.device,
         callbacks=[film], folder=run.checkpoints(name), resume=run.resume, title=name,
     )  # fmt: skip
     return model, history, film
@@ -889,7 +891,7 @@ checks.check_content_loss(content_loss)
 # Every number of the three profiles:
 
 # %%
-plots.table(*recipes.table("pixelda"))
+plots.table(*profiles(RECIPES))
 
 # %% [markdown]
 # Two things differ from the paper by intent.

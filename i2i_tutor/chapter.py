@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from i2i_tutor import results
+from i2i_tutor.measuring import results
 from i2i_tutor.methods.base import Recipe
 from i2i_tutor.training import History
 

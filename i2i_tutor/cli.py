@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 import typer
 
-from i2i_tutor import batch, cluster, live, report, runner, runs
+from i2i_tutor.batch import cluster, live, plan, report, runner, runs
+from i2i_tutor.batch.runner import Event, Outcome
+from i2i_tutor.batch.runs import Job
 from i2i_tutor.parameters import ParameterError
-from i2i_tutor.runner import Event, Outcome
-from i2i_tutor.runs import Job
 
 main = typer.Typer(
     help="Run, sweep and measure the chapters of the I2I Tutor.",
@@ -49,7 +49,7 @@ def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (batch.BatchError, cluster.ClusterError, report.ReportError, ParameterError) as error:
+        except (plan.BatchError, cluster.ClusterError, report.ReportError, ParameterError) as error:
             _fail(str(error))
         except ModuleNotFoundError as error:
             _fail(f"this command needs {error.name}: pip install 'i2i-tutor[batch]'")
@@ -119,23 +119,23 @@ def run(
     chapters_dir: Chapters = None,
 ) -> None:
     """Execute one chapter and say where its results are."""
-    given = batch.parse_settings(settings or [])
+    given = plan.parse_settings(settings or [])
     for name, value in {"source": source, "steps": steps}.items():
         if value is not None:
             given[name] = [str(value)]
     several = [name for name, values in given.items() if len(values) > 1]
     if several:
-        raise batch.BatchError(f"{several[0]} has several values; `i2i-tutor batch` runs them all")
-    arm = batch.Arm(chapter, (seed,), profile, "run", given)
-    folder = out or Path("runs") / batch.find_chapter(chapter, chapters_dir).stem
-    (job,) = batch.plan([arm], folder, chapters_dir, threads=0, timeout=timeout, echo=True)
-    job = batch.in_folder(job, folder)
+        raise plan.BatchError(f"{several[0]} has several values; `i2i-tutor batch` runs them all")
+    arm = plan.Arm(chapter, (seed,), profile, "run", given)
+    folder = out or Path("runs") / plan.find_chapter(chapter, chapters_dir).stem
+    (job,) = plan.jobs([arm], folder, chapters_dir, threads=0, timeout=timeout, echo=True)
+    job = plan.in_folder(job, folder)
     if runs.is_busy(folder):
-        raise batch.BatchError(f"another process is at work in {folder}; choose another folder with --out")
+        raise plan.BatchError(f"another process is at work in {folder}; choose another folder with --out")
     if not resume:
         runs.forget(job)
     elif runs.state(job) == "other":
-        raise batch.BatchError(
+        raise plan.BatchError(
             f"{folder} holds a run with other parameters; choose another folder or leave out --resume"
         )
     with _interruptible(f"Interrupted. The same command with --resume continues it; everything is in {folder}"):
@@ -203,12 +203,12 @@ def batch_command(
     """Execute chapters x seeds x settings; what is finished is skipped, what was interrupted continues."""
     gpus = () if scheduler else _local_gpus(gpu)
     arms = _arms(chapters or [], profile, seeds, settings or [], grid)
-    jobs = batch.plan(arms, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
+    jobs = plan.jobs(arms, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
     todo = _todo(jobs, force, dry_run)
     devices = len([device for device in gpus if device])
     count = workers or cluster.worker_count(len(todo), cluster.cores(), threads, devices)
     count = min(count, devices or count)  # a GPU has one run at a time, whatever --workers says
-    earlier = batch.history([place for place in (out, *(history or [])) if place.exists()])
+    earlier = plan.history([place for place in (out, *(history or [])) if place.exists()])
     _print_plan(jobs, todo, earlier, None if scheduler else count, threads, dry_run)
     if dry_run:
         return
@@ -221,7 +221,7 @@ def _local_gpus(wanted: bool | None) -> tuple[str, ...]:
     """The GPUs to share out; ("",) hides them from every run."""
     found = () if wanted is False else cluster.visible_gpus()
     if wanted and not found:
-        raise batch.BatchError("--gpu was given, but no GPU is visible on this machine")
+        raise plan.BatchError("--gpu was given, but no GPU is visible on this machine")
     return found or ("",)
 
 
@@ -231,15 +231,15 @@ def _command_line() -> str:
 
 def _arms(
     chapters: list[str], profile: str | None, seeds: str, settings: list[str], grid: Path | None
-) -> list[batch.Arm]:
+) -> list[plan.Arm]:
     if grid is not None:
         if chapters or settings or seeds != "0" or profile:
-            raise batch.BatchError("--grid says all about its arms; leave out chapters, --profile, --seeds and --set")
-        return batch.read_grid(grid)
+            raise plan.BatchError("--grid says all about its arms; leave out chapters, --profile, --seeds and --set")
+        return plan.read_grid(grid)
     if not chapters:
-        raise batch.BatchError("name at least one chapter, or give --grid")
-    values = batch.parse_settings(settings)
-    return [batch.Arm(chapter, batch.parse_seeds(seeds), profile, None, values) for chapter in chapters]
+        raise plan.BatchError("name at least one chapter, or give --grid")
+    values = plan.parse_settings(settings)
+    return [plan.Arm(chapter, plan.parse_seeds(seeds), profile, None, values) for chapter in chapters]
 
 
 def _todo(jobs: list[Job], force: bool, dry_run: bool) -> list[Job]:
@@ -247,9 +247,9 @@ def _todo(jobs: list[Job], force: bool, dry_run: bool) -> list[Job]:
     states = {job.label: runs.state(job) for job in jobs}
     for job in jobs:
         if states[job.label] == "busy" and not dry_run:
-            raise batch.BatchError(f"{job.label} is being executed by another process; wait, or use another --out")
+            raise plan.BatchError(f"{job.label} is being executed by another process; wait, or use another --out")
         if states[job.label] == "other" and not force:
-            raise batch.BatchError(
+            raise plan.BatchError(
                 f"{job.folder} holds a run with other parameters; give the arm another name, or do it anew with --force"
             )
     return [job for job in jobs if force or states[job.label] != "finished"]
@@ -258,7 +258,7 @@ def _todo(jobs: list[Job], force: bool, dry_run: bool) -> list[Job]:
 def _print_plan(
     jobs: list[Job], todo: list[Job], earlier: list[dict[str, Any]], workers: int | None, threads: int, every: bool
 ) -> None:
-    times = {job.label: batch.expected_seconds(job, earlier) for job in jobs}
+    times = {job.label: plan.expected_seconds(job, earlier) for job in jobs}
     waiting = {job.label for job in todo}
     if every:
         for job in jobs:
@@ -274,14 +274,14 @@ def _print_plan(
     )
     text = f"{len(jobs)} runs, {len(jobs) - len(todo)} finished already, {len(todo)} to do, {where}"
     if known:
-        text += f"; about {report.duration(batch.makespan(known, workers or 1))}{' one by one' * (not workers)}"
+        text += f"; about {report.duration(plan.makespan(known, workers or 1))}{' one by one' * (not workers)}"
         text += f" plus {unknown} of unknown time" if unknown else ""
     typer.echo(text)
 
 
 def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Path, command: str, force: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    batch.remember_command(out, command)
+    plan.remember_command(out, command)
     if force:
         for job in todo:
             runs.forget(job)
@@ -322,7 +322,7 @@ def collect(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the file's rows of other runs.")] = False,
 ) -> None:
     """Write the small summary of a folder of runs that is committed and drawn by the book."""
-    count = report.collect(folder, to, batch.recalled_commands(folder), keep)
+    count = report.collect(folder, to, plan.recalled_commands(folder), keep)
     missing = len(report.unfinished(folder))
     typer.echo(f"{to}: {count} runs" + (f"; {missing} unfinished ones are left out" if missing else ""))
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from i2i_tutor import checkpoints, methods
+from i2i_tutor import methods
 from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.methods.base import Method
+from i2i_tutor.training import checkpoints
 
 Translate = Callable[[Tensor], Tensor]
 

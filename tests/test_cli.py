@@ -14,7 +14,8 @@ import typer
 from toys import write_toy
 from typer.testing import CliRunner
 
-from i2i_tutor import cli, report
+from i2i_tutor import cli
+from i2i_tutor.batch import report
 from i2i_tutor.cli import main
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from two_processes import RECIPE, Plain, Pooled, doubled, trained
 
-from i2i_tutor import checkpoints, processes
+from i2i_tutor import processes
 from i2i_tutor.data.streams import Stream
+from i2i_tutor.training import checkpoints
 from i2i_tutor.translate import load_method
 
 HERE = Path(__file__).parent

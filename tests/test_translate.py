@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from i2i_tutor import checkpoints, cli
+from i2i_tutor import cli
 from i2i_tutor.data import folders
 from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.files import sha256
 from i2i_tutor.methods import cyclegan
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
-from i2i_tutor.training import fit
+from i2i_tutor.training import checkpoints, fit
 from i2i_tutor.translate import TranslationError, load_method, translate_files
 
 

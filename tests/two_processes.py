@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from i2i_tutor import checkpoints, processes
+from i2i_tutor import processes
 from i2i_tutor.data.streams import Stream
 from i2i_tutor.methods.base import Method, Recipe, Turn
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import ImagePool, Queue
-from i2i_tutor.training import fit
+from i2i_tutor.training import checkpoints, fit
 
 RECIPE = replace(RECIPES["smoke"], dropout_layers=0)
 STEPS = 10

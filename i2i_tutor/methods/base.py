@@ -1,7 +1,7 @@
 """A method is a game played in turns: which networks there are, who moves when, and what each mover minimises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
+
+from i2i_tutor import schedules
+from i2i_tutor.schedules import Schedule
 
 Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
@@ -50,6 +53,21 @@ class Recipe:
             raise ValueError(f"epoch is {self.epoch}; expected 0 or a number of steps")
         if not 0 <= self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; expected a fraction between 0 and 1")
+
+    def rates(self) -> Schedule:
+        """Factor on every learning rate by step: the papers' stairs where epochs are counted, else the smooth tail."""
+        if self.epoch == 0:
+            return schedules.linear_tail(self.steps, self.decay)
+        epochs = self.steps // self.epoch
+        decaying = round(epochs * self.decay)
+        return schedules.linear_decay(self.epoch, epochs - decaying, decaying) if decaying else schedules.constant
+
+
+def profiles(recipes: Mapping[str, Recipe]) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of a table: a method's numbers, one row each, one column per profile."""
+    columns = {profile: asdict(recipe) for profile, recipe in recipes.items()}
+    names = list(next(iter(columns.values())))
+    return ["number", *columns], [[name, *(column[name] for column in columns.values())] for name in names]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch.optim import Adam, Optimizer
 from i2i_tutor import losses
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn.layers import initialise
+from i2i_tutor.schedules import Schedule, staircase
 
 Domain = Literal["source", "target"]
 LARGEST_GRADIENT = 5.0  # norm, of every variable by itself
@@ -77,6 +78,10 @@ class PixelDARecipe(Recipe):
         for name in ("judge_noise", *(f"weight_{what}" for what in WEIGHTS)):
             if not 0 <= getattr(self, name) <= 1e6:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1,000,000")
+
+    def rates(self) -> Schedule:
+        """The paper's stairs: after every ``stair`` steps times ``stair_factor``."""
+        return staircase(self.stair_factor, self.stair)
 
 
 WEIGHTS = ("domain", "generator", "task", "source", "content")

@@ -13,7 +13,7 @@ from i2i_tutor.methods import build
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN, CycleGANRecipe
 from i2i_tutor.nn import ResNetGenerator, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, schedule
+from i2i_tutor.training import fit, make_optimisers, play
 
 TINY = replace(RECIPES["smoke"], base=2, learning_rate=2e-4, lambda_identity=5.0)
 GAN_ALONE = {"lambda_forward": 0.0, "lambda_backward": 0.0, "lambda_identity": 0.0}
@@ -164,12 +164,13 @@ def test_every_arm_of_the_ablations_plays_and_every_player_moves(changes, terms)
 
 
 def test_a_bias_before_instance_norm_is_inert():
+    """In fp64, where rounding noise cannot be taken for a gradient, whatever order a processor sums in."""
     torch.manual_seed(0)
-    method = CycleGAN(TINY)
-    sum(method.generator_loss(scene_of(method, batch())).values()).backward()
-    first, last = method.g_ab.layers[1], method.g_ab.layers[-2]
-    assert first.bias.grad.abs().max() < 1e-6 < first.weight.grad.abs().max()
-    assert last.bias.grad.abs().max() > 1e-6  # no norm follows
+    generator = CycleGAN(TINY).g_ab.double()
+    generator(batch()["a"].double()).square().sum().backward()
+    first, last = generator.layers[1], generator.layers[-2]
+    assert first.bias.grad.abs().max() < 1e-12 * first.weight.grad.abs().max()
+    assert last.bias.grad.abs().max() > 1e-3 * last.weight.grad.abs().max()  # no norm follows
 
 
 def test_each_turn_moves_its_own_players_only():
@@ -274,7 +275,7 @@ def test_translate_goes_both_ways_and_refuses_a_third():
 
 
 def test_the_learning_rate_falls_in_the_official_stairs():
-    factor = schedule(RECIPES["paper"])
+    factor = RECIPES["paper"].rates()
     by_epoch = {epoch: factor((epoch - 1) * 400) for epoch in (1, 99, 100, 150, 199, 200)}
     assert by_epoch == pytest.approx({1: 1, 99: 1, 100: 0.990, 150: 0.495, 199: 0.0099, 200: 0}, abs=1e-3)
 
@@ -313,7 +314,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
         torch.manual_seed(3)
         method = CycleGAN(replace(TINY, pool=3, steps=6))  # a pool that overflows before the interruption
         data = facades.train(32, 2, seed=3, paired=False)
-        fit(method, data, steps, rates=schedule(method.recipe), folder=folder, resume=resume, progress=False)
+        fit(method, data, steps, rates=method.recipe.rates(), folder=folder, resume=resume, progress=False)
         return method.state_dict()
 
     straight = train(tmp_path / "straight", 6)

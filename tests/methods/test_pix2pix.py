@@ -12,7 +12,7 @@ from i2i_tutor.methods import build
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix, Pix2PixRecipe
 from i2i_tutor.nn import PixelGAN, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, schedule
+from i2i_tutor.training import fit, make_optimisers, play
 
 TINY = replace(RECIPES["smoke"], base=4, lambda_pixel=100.0)
 
@@ -190,7 +190,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
         torch.manual_seed(3)
         method = Pix2Pix(replace(TINY, norm="batch", dropout_layers=2, steps=6))
         data = facades.train(32, 2, seed=3)
-        fit(method, data, steps, rates=schedule(method.recipe), folder=folder, resume=resume, progress=False)
+        fit(method, data, steps, rates=method.recipe.rates(), folder=folder, resume=resume, progress=False)
         return method.state_dict()
 
     straight = train(tmp_path / "straight", 6)

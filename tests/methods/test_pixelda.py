@@ -22,7 +22,7 @@ from i2i_tutor.methods.pixelda import (
     adam,
 )
 from i2i_tutor.nn import count_parameters
-from i2i_tutor.training import fit, make_optimisers, play, staircase
+from i2i_tutor.training import fit, make_optimisers, play
 
 TINY = replace(RECIPES["smoke"], batch=4)
 
@@ -282,7 +282,7 @@ def test_every_variable_s_gradient_is_clipped_by_itself():
 
 
 def test_the_learning_rate_falls_in_stairs():
-    rates = staircase(0.95, 10_000)
+    rates = RECIPES["paper"].rates()
     assert [rates(step) for step in (0, 9_999, 10_000, 25_000)] == pytest.approx([1, 1, 0.95, 0.95**2])
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from toys import BatchProcess, expected_value, write_toy
 
-from i2i_tutor import batch, cluster, report, runner, runs
+from i2i_tutor.batch import cluster, plan, report, runner, runs
 
 pytestmark = pytest.mark.soak
 
@@ -40,8 +40,8 @@ class RandomKiller(cluster.Listener):
 def test_twenty_killed_workers_end_in_a_complete_and_correct_table(tmp_path):
     write_toy(tmp_path / "chapters")
     settings = {"steps": ["80"], "pause": ["0.1"], "weight": ["1", "2"]}
-    arm = batch.Arm("toy", tuple(range(6)), "fast", None, settings)
-    jobs = batch.plan([arm], tmp_path / "runs", tmp_path / "chapters")
+    arm = plan.Arm("toy", tuple(range(6)), "fast", None, settings)
+    jobs = plan.jobs([arm], tmp_path / "runs", tmp_path / "chapters")
     killer = RandomKiller(jobs, 20)
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     outcomes = cluster.execute(jobs, cluster.Engine(workers=2), killer)
@@ -86,10 +86,10 @@ def test_side_by_side_is_faster_than_one_after_another(tmp_path, capsys):
     if cores < 2:
         pytest.skip("there is nothing to share out")
     write_toy(tmp_path / "chapters", note=CONVOLUTIONS)
-    arm = batch.Arm("toy", tuple(range(12)))
+    arm = plan.Arm("toy", tuple(range(12)))
 
     def seconds(folder, workers, threads):
-        jobs = batch.plan([arm], tmp_path / folder, tmp_path / "chapters", threads=threads)
+        jobs = plan.jobs([arm], tmp_path / folder, tmp_path / "chapters", threads=threads)
         began = time.monotonic()
         outcomes = cluster.execute(jobs, cluster.Engine(workers=workers), cluster.Listener())
         assert {outcome["state"] for outcome in outcomes.values()} == {"finished"}
@@ -106,9 +106,9 @@ def test_a_child_ends_when_its_supervisor_is_gone(tmp_path):
     """The pipe alone does it: no signal reaches the child or its kernel."""
     notebook = write_toy(tmp_path / "chapters")
     code = (
-        "import sys; from i2i_tutor import batch, runner; from pathlib import Path; "
-        f"arm = batch.Arm({str(notebook)!r}, settings={{'fault': ['hang']}}); "
-        f"runner.supervise(batch.plan([arm], Path({str(tmp_path / 'runs')!r}))[0])"
+        "import sys; from i2i_tutor.batch import plan, runner; from pathlib import Path; "
+        f"arm = plan.Arm({str(notebook)!r}, settings={{'fault': ['hang']}}); "
+        f"runner.supervise(plan.jobs([arm], Path({str(tmp_path / 'runs')!r}))[0])"
     )
     supervisor = psutil.Popen([sys.executable, "-c", code])
     end = time.monotonic() + 150
@@ -126,7 +126,7 @@ def test_a_child_ends_when_its_supervisor_is_gone(tmp_path):
 def test_nothing_is_lost_when_the_child_alone_is_killed(tmp_path):
     write_toy(tmp_path / "chapters")
     settings = {"steps": ["60"], "pause": ["0.1"]}
-    job = batch.plan([batch.Arm("toy", settings=settings)], tmp_path / "runs", tmp_path / "chapters")[0]
+    job = plan.jobs([plan.Arm("toy", settings=settings)], tmp_path / "runs", tmp_path / "chapters")[0]
 
     def kill(event):
         if event["event"] == "cell" and event["cell"] == 3:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from i2i_tutor import judges
 from i2i_tutor.data import facades, folders, unpaired
 from i2i_tutor.data.images import DataError, write_png
+from i2i_tutor.measuring import judges
 from i2i_tutor.parameters import Parameter, read
 
 pytestmark = pytest.mark.soak

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training import Noisy, equal, noisy_stream
+from test_fit import Noisy, equal, noisy_stream
 
-from i2i_tutor import checkpoints, files
-from i2i_tutor.training import constant, fit
+from i2i_tutor import files
+from i2i_tutor.schedules import constant
+from i2i_tutor.training import checkpoints, fit
 
 pytestmark = [pytest.mark.soak, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 STEPS, EVERY, KILLS, INSIDE = 3000, 25, 20, 8

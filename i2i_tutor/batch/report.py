@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from i2i_tutor.batch.runs import RESULTS, STATUS, is_busy, read_json
 from i2i_tutor.files import write_atomically, write_text
-from i2i_tutor.runs import RESULTS, STATUS, is_busy, read_json
 
 FIRST_COLUMNS = ("chapter", "arm", "seed", "profile", "source", "state", "seconds", "peak_memory_mib", "device")
 ROW_KEYS = (

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from toys import BatchProcess, expected_value, write_toy
 
-from i2i_tutor import batch, cluster, report, runner, runs
+from i2i_tutor.batch import cluster, plan, report, runner, runs
 from i2i_tutor.parameters import ParameterError
 
 # --- the plan ------------------------------------------------------------------------------------------------------
@@ -29,9 +29,9 @@ def chapters(tmp_path_factory):
 
 
 def test_a_plan_is_chapters_by_settings_by_seeds(chapters, tmp_path):
-    settings = batch.parse_settings(["weight=10,100", "steps=5"])
-    arms = [batch.Arm(name, (0, 1, 2), "smoke", None, settings) for name in ("toy", "02_other")]
-    jobs = batch.plan(arms, tmp_path, chapters)
+    settings = plan.parse_settings(["weight=10,100", "steps=5"])
+    arms = [plan.Arm(name, (0, 1, 2), "smoke", None, settings) for name in ("toy", "02_other")]
+    jobs = plan.jobs(arms, tmp_path, chapters)
     assert len(jobs) == 2 * 2 * 3
     assert jobs[0].label == "01_toy/smoke_weight=10_steps=5/seed-0"
     assert jobs[0].folder == str(tmp_path / jobs[0].label)
@@ -39,8 +39,8 @@ def test_a_plan_is_chapters_by_settings_by_seeds(chapters, tmp_path):
 
 
 def test_a_long_setting_is_named_by_a_hash_that_stays(chapters, tmp_path):
-    arm = batch.Arm("toy", name="n" * 60, settings={"weight": [0.1, 0.2], "steps": [9_000_000, 1]})
-    first, second = (batch.plan([arm], tmp_path, chapters) for _ in range(2))
+    arm = plan.Arm("toy", name="n" * 60, settings={"weight": [0.1, 0.2], "steps": [9_000_000, 1]})
+    first, second = (plan.jobs([arm], tmp_path, chapters) for _ in range(2))
     assert first == second
     assert len({job.arm for job in first}) == 4
     assert all(len(job.arm) <= 80 for job in first)
@@ -48,13 +48,13 @@ def test_a_long_setting_is_named_by_a_hash_that_stays(chapters, tmp_path):
 
 @pytest.mark.parametrize(("text", "seeds"), [("0-2", (0, 1, 2)), ("3", (3,)), ("10-11,20,10", (10, 11, 20))])
 def test_seeds(text, seeds):
-    assert batch.parse_seeds(text) == seeds
+    assert plan.parse_seeds(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "2-1", "-1", "1.5", "0-99999999"])
 def test_seeds_that_are_none(text):
-    with pytest.raises(batch.BatchError):
-        batch.parse_seeds(text)
+    with pytest.raises(plan.BatchError):
+        plan.parse_seeds(text)
 
 
 def test_a_grid_names_its_arms(chapters, tmp_path):
@@ -63,7 +63,7 @@ def test_a_grid_names_its_arms(chapters, tmp_path):
         "- {chapter: toy, seeds: 0-1, profile: smoke, name: plain}\n"
         "- {chapter: [toy, other], seeds: [5], name: heavy, set: {weight: [1e2, 2e2], steps: 3}}\n"
     )
-    labels = [job.label for job in batch.plan(batch.read_grid(grid), tmp_path, chapters)]
+    labels = [job.label for job in plan.jobs(plan.read_grid(grid), tmp_path, chapters)]
     assert labels == [
         "01_toy/plain/seed-0",
         "01_toy/plain/seed-1",
@@ -88,22 +88,22 @@ def test_a_grid_names_its_arms(chapters, tmp_path):
 def test_a_wrong_grid_is_refused(grid, words, tmp_path):
     path = tmp_path / "grid.yml"
     path.write_text(yaml.safe_dump(grid))
-    with pytest.raises(batch.BatchError) as error:
-        batch.read_grid(path)
+    with pytest.raises(plan.BatchError) as error:
+        plan.read_grid(path)
     assert words in str(error.value)
 
 
 def test_broken_yaml_is_one_sentence(tmp_path):
     (tmp_path / "grid.yml").write_text("- {chapter: [")
-    with pytest.raises(batch.BatchError, match="is not YAML") as error:
-        batch.read_grid(tmp_path / "grid.yml")
+    with pytest.raises(plan.BatchError, match="is not YAML") as error:
+        plan.read_grid(tmp_path / "grid.yml")
     assert "\n" not in str(error.value)
 
 
 def test_a_plan_names_every_wrong_value_once(chapters, tmp_path):
-    arm = batch.Arm("toy", (0, 1), "fast", None, {"weight": ["x"], "wait": ["3"]})
+    arm = plan.Arm("toy", (0, 1), "fast", None, {"weight": ["x"], "wait": ["3"]})
     with pytest.raises(ParameterError) as error:
-        batch.plan([arm, dataclasses.replace(arm, settings={"seed": ["1"]})], tmp_path, chapters)
+        plan.jobs([arm, dataclasses.replace(arm, settings={"seed": ["1"]})], tmp_path, chapters)
     assert str(error.value).splitlines() == [
         "01_toy: weight must be a number from 0 to 1000000 (or none), not 'x'",
         "01_toy: seed is not set like this; use --seeds",
@@ -111,13 +111,13 @@ def test_a_plan_names_every_wrong_value_once(chapters, tmp_path):
 
 
 def test_an_unknown_chapter_lists_the_known(chapters):
-    with pytest.raises(batch.BatchError, match=r"'pix' is not known; .* has 01_toy, 02_other"):
-        batch.find_chapter("pix", chapters)
+    with pytest.raises(plan.BatchError, match=r"'pix' is not known; .* has 01_toy, 02_other"):
+        plan.find_chapter("pix", chapters)
 
 
 def test_two_runs_never_share_a_folder(chapters, tmp_path):
-    with pytest.raises(batch.BatchError, match="different names"):
-        batch.plan([batch.Arm("toy", name="a"), batch.Arm("toy", name="a", profile="smoke")], tmp_path, chapters)
+    with pytest.raises(plan.BatchError, match="different names"):
+        plan.jobs([plan.Arm("toy", name="a"), plan.Arm("toy", name="a", profile="smoke")], tmp_path, chapters)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_workers_times_threads_fit_the_cores(jobs, cores, threads, gpus, workers
 
 
 def test_expected_time_comes_from_equal_runs_first(chapters, tmp_path):
-    job = batch.plan([batch.Arm("toy", settings={"steps": ["5"]})], tmp_path, chapters)[0]
+    job = plan.jobs([plan.Arm("toy", settings={"steps": ["5"]})], tmp_path, chapters)[0]
     row = {"chapter": "01_toy", "profile": "fast", "parameters": {"steps": 5}}
     other = [{**row, "parameters": {"steps": 9}, "seconds": 100.0}]
-    assert batch.expected_seconds(job, []) is None
-    assert batch.expected_seconds(job, other) == 100
-    assert batch.expected_seconds(job, [*other, {**row, "seconds": 4.0}, {**row, "seconds": 6.0}]) == 5
-    assert batch.makespan([4, 4, 4, 4, 8], 2) == 16
+    assert plan.expected_seconds(job, []) is None
+    assert plan.expected_seconds(job, other) == 100
+    assert plan.expected_seconds(job, [*other, {**row, "seconds": 4.0}, {**row, "seconds": 6.0}]) == 5
+    assert plan.makespan([4, 4, 4, 4, 8], 2) == 16
 
 
 # --- what goes wrong, for real -------------------------------------------------------------------------------------
@@ -165,8 +165,8 @@ def faults(chapters, tmp_path_factory):
     out = tmp_path_factory.mktemp("faults")
 
     def job(name, seed=0, timeout=None, **settings):
-        arm = batch.Arm("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
-        return batch.plan([arm], out, chapters, timeout=timeout)[0]
+        arm = plan.Arm("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
+        return plan.jobs([arm], out, chapters, timeout=timeout)[0]
 
     jobs = [
         job("slow", steps=40, pause=0.1),
@@ -266,7 +266,7 @@ def tiny_disk(tmp_path):
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(chapters, tiny_disk):
-    job = batch.plan([batch.Arm("toy", settings={"fault": ["fill"]})], tiny_disk, chapters)[0]
+    job = plan.jobs([plan.Arm("toy", settings={"fault": ["fill"]})], tiny_disk, chapters)[0]
     outcome = runner.supervise(job)
     assert outcome["state"] == "failed"
     assert outcome["sentence"].startswith("the disk is full")
@@ -345,6 +345,6 @@ def test_an_external_cluster_gives_the_same_numbers_and_its_loss_is_said(chapter
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(chapters, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_PATIENCE", 0.5)
-    job = batch.plan([batch.Arm("toy")], tmp_path, chapters)
+    job = plan.jobs([plan.Arm("toy")], tmp_path, chapters)
     with pytest.raises(cluster.ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         cluster.execute(job, cluster.Engine(scheduler="tcp://127.0.0.1:9"), cluster.Listener())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from i2i_tutor import metrics
+from i2i_tutor.measuring import metrics
 
 
 def test_scores_of_a_confusion_matrix_computed_by_hand():

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from i2i_tutor.data.facade_grammar import CLASSES, COLOURS, rasterise
-from i2i_tutor.data.facade_rendering import render
+from i2i_tutor.data.facades.grammar import CLASSES, COLOURS, rasterise
+from i2i_tutor.data.facades.rendering import render
 
 __all__ = ["CLASSES", "COLOURS", "colourise", "draw", "to_labels"]
 

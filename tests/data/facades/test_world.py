@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from i2i_tutor.data import download, facades
-from i2i_tutor.data.facade_drawing import COLOURS, to_labels
+from i2i_tutor.data.facades import COLOURS, to_labels, world
 from i2i_tutor.data.images import write_png
 from i2i_tutor.data.streams import to_uint8
 
@@ -93,9 +93,9 @@ def test_evaluation_is_fixed_whatever_its_length():
 
 def test_no_house_and_no_photograph_serves_both_training_and_evaluation(monkeypatch):
     drawn = []
-    original = facades.draw
+    original = world.draw
     monkeypatch.setattr(
-        facades, "draw", lambda i, size, photo: drawn.append((list(i), photo)) or original(i, size, photo)
+        world, "draw", lambda i, size, photo: drawn.append((list(i), photo)) or original(i, size, photo)
     )
     stream = facades.train(size=16, batch=4)
     for _ in range(20):
@@ -110,8 +110,8 @@ def test_no_house_and_no_photograph_serves_both_training_and_evaluation(monkeypa
 
 def test_unpaired_batches_hold_different_houses(monkeypatch):
     drawn = []
-    original = facades.draw
-    monkeypatch.setattr(facades, "draw", lambda i, size, photo: drawn.extend(i) or original(i, size, photo))
+    original = world.draw
+    monkeypatch.setattr(world, "draw", lambda i, size, photo: drawn.extend(i) or original(i, size, photo))
     batch = next(facades.train(size=16, batch=3, paired=False))
     assert {key: tuple(x.shape) for key, x in batch.items()} == {"a": (3, 3, 16, 16), "b": (3, 3, 16, 16)}
     assert len(set(drawn)) == 6
@@ -148,18 +148,18 @@ def test_wrong_numbers_get_a_sentence(small_cmp):
 
 def test_grey_is_the_luminance():
     primaries = np.array([[[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]]], np.uint8)
-    assert facades.grey(primaries)[0, 0].tolist() == [[76] * 3, [150] * 3, [29] * 3, [255] * 3]
+    assert world.grey(primaries)[0, 0].tolist() == [[76] * 3, [150] * 3, [29] * 3, [255] * 3]
 
 
 def test_edges_are_black_on_both_sides_of_a_steep_step():
     photo = np.full((1, 8, 8, 3), 100, np.uint8)
-    assert (facades.edges(photo) == 255).all()
+    assert (world.edges(photo) == 255).all()
     photo[:, :, 4:] = 150  # Sobel: (1 + 2 + 1) * 50 = 200, the threshold
-    lines = facades.edges(photo)
+    lines = world.edges(photo)
     assert lines[0, :, :, 0].tolist() == [[255, 255, 255, 0, 0, 255, 255, 255]] * 8
-    assert np.array_equal(facades.edges(photo.swapaxes(1, 2)), lines.swapaxes(1, 2))
+    assert np.array_equal(world.edges(photo.swapaxes(1, 2)), lines.swapaxes(1, 2))
     photo[:, :, 4:] = 149
-    assert (facades.edges(photo) == 255).all()
+    assert (world.edges(photo) == 255).all()
 
 
 # --- CMP -----------------------------------------------------------------------------------------------------------

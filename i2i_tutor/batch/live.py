@@ -9,11 +9,11 @@ from typing import Any
 
 import typer
 
-from i2i_tutor import runs
-from i2i_tutor.cluster import Listener
-from i2i_tutor.report import duration
-from i2i_tutor.runner import Outcome
-from i2i_tutor.runs import Job
+from i2i_tutor.batch import runs
+from i2i_tutor.batch.cluster import Listener
+from i2i_tutor.batch.report import duration
+from i2i_tutor.batch.runner import Outcome
+from i2i_tutor.batch.runs import Job
 
 
 def listener(jobs: list[Job]) -> contextlib.AbstractContextManager[Listener]:

@@ -1,7 +1,7 @@
 """One execution of one notebook, in a process that can be killed at any moment without leaving a kernel behind.
 
 Three processes take part. The *supervisor* (a Dask worker, or ``i2i-tutor run``) starts a *child*
-(``python -m i2i_tutor.runner``), which lets papermill drive the *kernel*. The child lives on a pipe: when the
+(``python -m i2i_tutor.batch.runner``), which lets papermill drive the *kernel*. The child lives on a pipe: when the
 supervisor is gone, for whatever reason, the pipe closes, and the child ends the kernel and itself. When the child is
 gone, the kernel notices that its parent has changed and ends itself. So nothing has to be cleaned up by hand.
 """
@@ -23,8 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from i2i_tutor.files import write_text
-from i2i_tutor.runs import (
+from i2i_tutor.batch.runs import (
     LOG,
     NOTEBOOK,
     RESULTS,
@@ -37,6 +36,7 @@ from i2i_tutor.runs import (
     record,
     write_status,
 )
+from i2i_tutor.files import write_text
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 LOCK_PATIENCE = 10.0  # seconds that a child waits for the one before it to end
@@ -59,7 +59,7 @@ def supervise(job: Job, on_event: Callable[[Event], None] = lambda event: None) 
     began = time.monotonic()
     events: list[Event] = []
     child = subprocess.Popen(
-        [sys.executable, "-m", "i2i_tutor.runner"],
+        [sys.executable, "-m", "i2i_tutor.batch.runner"],
         stdin=subprocess.PIPE,  # kept open: its end is what tells the child that we are gone
         stdout=subprocess.PIPE,
         text=True,

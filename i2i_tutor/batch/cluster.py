@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i2i_tutor import runner
-from i2i_tutor.runner import Outcome
-from i2i_tutor.runs import Job
+from i2i_tutor.batch import runner
+from i2i_tutor.batch.runner import Outcome
+from i2i_tutor.batch.runs import Job
 
 CONNECT_PATIENCE = 10.0  # seconds in which a given scheduler has to answer
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i2i_tutor import parameters, runs
+from i2i_tutor import parameters
+from i2i_tutor.batch import runs
+from i2i_tutor.batch.runs import Job
 from i2i_tutor.files import write_text
-from i2i_tutor.runs import Job
 
 COMMANDS = "batch.json"
 RESERVED = {"seed": "--seeds", "profile": "--profile", "out": "--out", "resume": "nothing: runs resume by themselves"}
@@ -37,7 +38,7 @@ def chapters_folder(given: Path | None = None) -> Path:
             raise BatchError(f"there is no folder {given}")
         return given
     installed = Path(sysconfig.get_path("data")) / "share/i2i-tutor/chapters"
-    for place in (Path("chapters"), Path(__file__).parent.parent / "chapters", installed):
+    for place in (Path("chapters"), Path(__file__).parents[2] / "chapters", installed):
         if place.is_dir():
             return place
     raise BatchError("there is no folder chapters/ here; name one with --chapters-dir")
@@ -142,7 +143,7 @@ def _grid_entry(entry: Any, where: str) -> list[Arm]:
     return [Arm(str(chapter), parse_seeds(text), entry.get("profile"), name, values) for chapter in chapters]
 
 
-def plan(arms: Iterable[Arm], out: Path, chapters: Path | None = None, **options: Any) -> list[Job]:
+def jobs(arms: Iterable[Arm], out: Path, chapters: Path | None = None, **options: Any) -> list[Job]:
     """Every run of the arms, each checked against its notebook's parameters cell.
 
     Args:
@@ -153,7 +154,7 @@ def plan(arms: Iterable[Arm], out: Path, chapters: Path | None = None, **options
         BatchError: an unknown chapter, or two runs that would share a folder.
         ParameterError: one sentence per wrong parameter.
     """
-    jobs: dict[str, Job] = {}
+    found: dict[str, Job] = {}
     problems: list[str] = []
     known: dict[Path, dict[str, parameters.Parameter]] = {}
     for arm in arms:
@@ -167,12 +168,12 @@ def plan(arms: Iterable[Arm], out: Path, chapters: Path | None = None, **options
                 except parameters.ParameterError as error:
                     problems += [f"{notebook.stem}: {line}" for line in str(error).splitlines()]
                     continue
-                if job.folder in jobs:
+                if job.folder in found:
                     raise BatchError(f"two runs of the plan are {job.label}; give the arms different names")
-                jobs[job.folder] = job
+                found[job.folder] = job
     if problems:
         raise parameters.ParameterError("\n".join(dict.fromkeys(problems)))
-    return list(jobs.values())
+    return list(found.values())
 
 
 def in_folder(job: Job, folder: Path) -> Job:

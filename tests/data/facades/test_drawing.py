@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from i2i_tutor.data.facade_drawing import CLASSES, COLOURS, colourise, draw, to_labels
-from i2i_tutor.data.facade_grammar import rasterise
+from i2i_tutor.data.facades.drawing import CLASSES, COLOURS, colourise, draw, to_labels
+from i2i_tutor.data.facades.grammar import rasterise
 
 FACADE, WINDOW = CLASSES.index("facade"), CLASSES.index("window")
 

@@ -25,7 +25,7 @@ Metrics = dict[str, dict[str, float]]  # arm -> metric -> value, for example {"l
 
 def book_file(name: str) -> Path:
     """Path of a file of the book (``claims.toml``, ``results/pix2pix.json``), in a checkout or an installed package."""
-    places = [Path(__file__).parent.parent / "book", Path(sysconfig.get_path("data")) / "share/i2i-tutor/book"]
+    places = [Path(__file__).parents[2] / "book", Path(sysconfig.get_path("data")) / "share/i2i-tutor/book"]
     for place in places:
         if (place / name).is_file():
             return place / name
@@ -190,7 +190,7 @@ def _peak_memory(device: torch.device) -> float:
 
 
 def _git_commit() -> str | None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / "pyproject.toml").is_file():
         return None  # an installed package has no commit; its version says what it is
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]

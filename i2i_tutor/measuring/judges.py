@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from i2i_tutor import metrics
-from i2i_tutor.data import download, facade_drawing, facade_grammar, facade_look, facade_rendering, facades
+from i2i_tutor.data import download, facades
+from i2i_tutor.data.facades import drawing, grammar, look, rendering, world
 from i2i_tutor.data.streams import to_uint8
 from i2i_tutor.files import sha256, write_atomically, write_text
+from i2i_tutor.measuring import metrics
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
-from i2i_tutor.training import fit, linear_tail
+from i2i_tutor.training import fit
 
 # Of torch-fidelity's file of weights; its first digits stand in the file's name
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -134,14 +135,14 @@ class Segmentation(Method):
 
     def __init__(self, recipe: SegmenterRecipe):
         super().__init__(recipe)
-        self.segmenter = Segmenter(len(facade_drawing.CLASSES), recipe.base)
+        self.segmenter = Segmenter(len(facades.CLASSES), recipe.base)
 
     def optimisers(self) -> dict[str, OptimiserFactory]:
         return {"segmenter": lambda parameters: AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=1e-2)}
 
     def cross_entropy(self, scene: Scene) -> Terms:
         """Cross entropy of every pixel, from the photo (target) to the class that the label map (input) shows."""
-        truth = torch.from_numpy(facade_drawing.to_labels(to_uint8(scene.batch["input"]))).long()
+        truth = torch.from_numpy(facades.to_labels(to_uint8(scene.batch["input"]))).long()
         logits = self.segmenter(scene.batch["target"])
         return {"cross_entropy": F.cross_entropy(logits, truth.to(logits.device))}
 
@@ -158,7 +159,7 @@ def segmenter(source: str = "procedural", size: int = 64, steps: int | None = No
     weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
     try:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, though replaced: not from a chapter's seed
-            judge = Segmenter(len(facade_drawing.CLASSES), recipe.base)
+            judge = Segmenter(len(facades.CLASSES), recipe.base)
         judge.load_state_dict(load_file(weights))
         report = json.loads(about.read_text(encoding="utf-8"))
     except (OSError, ValueError, SafetensorError):  # not there, or damaged
@@ -175,8 +176,7 @@ def _train(recipe: SegmenterRecipe, source: str) -> tuple[Segmenter, dict[str, A
         game = Segmentation(recipe)
         stream = facades.train(recipe.size, recipe.batch, SEED, source=source)  # type: ignore[arg-type]
         # fp32 everywhere, so that every machine has the same judge
-        rates = linear_tail(recipe.steps, recipe.decay)
-        history = fit(game, stream, recipe.steps, rates=rates, precision="fp32", title="judge")
+        history = fit(game, stream, recipe.steps, rates=recipe.rates(), precision="fp32", title="judge")
     if history.interrupted:
         raise KeyboardInterrupt("the judge's training was interrupted; nothing is cached")
     judge = game.segmenter.eval()
@@ -191,6 +191,6 @@ def held_out_scores(judge: Segmenter, source: str, size: int) -> dict[str, float
 
 def _fingerprint(recipe: Recipe) -> str:
     """Changes whenever the recipe, the judge's code or the world's drawing changes, so that no stale judge is used."""
-    modules = (facade_drawing, facade_grammar, facade_look, facade_rendering, facades)
+    modules = (drawing, grammar, look, rendering, world)
     text = "".join(inspect.getsource(module) for module in modules) + inspect.getsource(Segmenter) + str(recipe)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from i2i_tutor.data import download
-from i2i_tutor.data.facade_drawing import colourise, draw, to_labels
+from i2i_tutor.data.facades.drawing import colourise, draw, to_labels
 from i2i_tutor.data.folders import Item, Shelf, check_sizes, find_pairs, read_pair, unrelated
 from i2i_tutor.data.images import DataError, resize, resize_labels, stack
 from i2i_tutor.data.streams import Batch, Stream, epoch_indices, to_tensor

@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from i2i_tutor.data.facade_grammar import Kind, Raster
-from i2i_tutor.data.facade_look import DRAWS, Look
+from i2i_tutor.data.facades.grammar import Kind, Raster
+from i2i_tutor.data.facades.look import DRAWS, Look
 
 _PHOTO = 0xF070  # keeps the random numbers of photographs apart from those of houses
 _REFERENCE = 64  # pixels: the size at which the lengths of textures are given

@@ -10,11 +10,12 @@ import pytest
 import torch
 import yaml
 
-from i2i_tutor import chapter, results
+from i2i_tutor import chapter
+from i2i_tutor.measuring import results
 from i2i_tutor.methods.pix2pix import RECIPES
 from i2i_tutor.training import History
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def claim(**changes):
@@ -119,7 +120,7 @@ def test_provenance_says_where_numbers_come_from():
 def test_the_peak_memory_is_this_process_s_own_and_not_its_parent_s():
     code = (
         "import subprocess, sys; held = bytearray(b'x' * 1_500_000_000);"
-        "subprocess.run([sys.executable, '-c', 'from i2i_tutor import results; import torch;"
+        "subprocess.run([sys.executable, '-c', 'from i2i_tutor.measuring import results; import torch;"
         'print(results.provenance(torch.device("cpu"))["peak_memory_mib"])\'], check=True)'
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout

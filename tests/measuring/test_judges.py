@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from i2i_tutor import judges
 from i2i_tutor.data import facades
+from i2i_tutor.measuring import judges
 
 
 def test_the_judge_is_trained_once_and_then_read_from_the_cache(tmp_path, monkeypatch):

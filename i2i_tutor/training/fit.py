@@ -1,4 +1,4 @@
-"""The one training loop: ``play`` takes a step of any method, ``fit`` takes many and can be interrupted and resumed."""
+"""The one training loop: ``fit`` takes many steps of any method and can be interrupted and resumed."""
 
 import json
 import math
@@ -7,22 +7,23 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
-from i2i_tutor import checkpoints, processes
-from i2i_tutor.methods.base import Batch, Method, Recipe, Scene
-
-Precision = Literal["auto", "fp32", "bf16"]
-Schedule = Callable[[int], float]
+from i2i_tutor import processes
+from i2i_tutor.methods.base import Batch, Method
+from i2i_tutor.schedules import Schedule, constant
+from i2i_tutor.training import checkpoints
+from i2i_tutor.training.play import make_optimisers, play
+from i2i_tutor.training.precision import Precision, autocast
 
 
 class BatchStream(Protocol):
@@ -45,126 +46,6 @@ class Callback(Protocol):
 
 class TrainingError(RuntimeError):
     """A training cannot go on; the message says why, in which step, and names the last whole checkpoint."""
-
-
-# --- schedules: the factor on every learning rate, a pure function of the step -------------------------------------
-
-
-def constant(step: int) -> float:
-    """The factor 1 in every step."""
-    return 1.0
-
-
-def linear_decay(steps_per_epoch: int, constant_epochs: int = 100, decay_epochs: int = 100) -> Schedule:
-    """The official pix2pix and CycleGAN schedule, epoch by epoch.
-
-    In epoch e (counted from 1) the factor is ``1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)``: at 100 + 100
-    epochs 1 up to e = 99, then 0.990, ..., 0.0099 at e = 199 and exactly 0 in the last epoch.
-    """
-
-    def factor(step: int) -> float:
-        epoch = step // steps_per_epoch + 1
-        return max(0.0, 1.0 - max(0, epoch + 1 - constant_epochs) / (decay_epochs + 1))
-
-    return factor
-
-
-def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
-    """The same idea counted in steps: 1, then over the last ``fraction`` of ``steps`` linearly towards 0.
-
-    Unlike the official schedule it never reaches 0, so that no step is wasted.
-    """
-    tail = max(1, round(steps * fraction)) if fraction > 0 else 0
-
-    def factor(step: int) -> float:
-        return min(1.0, max(0.0, (steps - step) / (tail + 1)))
-
-    return factor
-
-
-def staircase(factor: float, every: int) -> Schedule:
-    """``factor`` to the power of the whole number of times that ``every`` steps have passed (PixelDA)."""
-    return lambda step: factor ** (step // every)
-
-
-def schedule(recipe: Recipe) -> Schedule:
-    """The schedule that a recipe asks for: the official stairs where it counts epochs, else the smooth tail."""
-    if recipe.epoch == 0:
-        return linear_tail(recipe.steps, recipe.decay)
-    epochs = recipe.steps // recipe.epoch
-    decaying = round(epochs * recipe.decay)
-    return linear_decay(recipe.epoch, epochs - decaying, decaying) if decaying else constant
-
-
-# --- precision -----------------------------------------------------------------------------------------------------
-
-
-def has_native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware. Emulated bf16 is slower than fp32 and gains nothing."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
-    return False
-
-
-def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager]:
-    """A factory of contexts, one per turn: autocast's cache of cast weights goes stale when an optimiser steps."""
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"precision is {precision!r}; expected 'auto', 'fp32' or 'bf16'")
-    if precision == "bf16" or (precision == "auto" and has_native_bf16(device)):
-        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext
-
-
-# --- one step ------------------------------------------------------------------------------------------------------
-
-
-def play(
-    method: Method,
-    optimisers: dict[str, Optimizer],
-    batch: Batch,
-    step: int,
-    context: Callable[[], AbstractContextManager] = nullcontext,
-) -> dict[str, Tensor]:
-    """Play all turns that are due in this step; return every term, detached, by name.
-
-    Only the networks that move receive a gradient (``backward(inputs=...)``), so no turn freezes or detaches anything
-    by hand. A turn sees the networks as the turns before it left them.
-    """
-    due = [turn for turn in method.begin(step) if (step + 1) % turn.every == 0]
-    scene = Scene(batch, step)
-    played: dict[str, Tensor] = {}
-    for number, turn in enumerate(due):
-        with context():
-            if number == 0:
-                method(scene, {t.loss for t in due})
-            terms = getattr(method, turn.loss)(scene)
-        if not terms:
-            raise ValueError(f"the turn {turn.loss!r} returned no term; it has nothing to minimise")
-        movers = [p for name in turn.moves for p in getattr(method, name).parameters() if p.requires_grad]
-        total = torch.stack([term.float() for term in terms.values()]).sum()
-        total.backward(inputs=movers)
-        processes.average(movers)
-        for name in turn.moves:
-            optimisers[name].step()
-            optimisers[name].zero_grad()
-        for name, term in terms.items():
-            if name in played:
-                raise ValueError(f"two turns of one step both call a term {name!r}; each needs its own name")
-            played[name] = term.detach()
-    with torch.no_grad():
-        method.end(scene, step)
-    return played
-
-
-def make_optimisers(method: Method) -> dict[str, Optimizer]:
-    """Build the method's optimisers, one per network that moves."""
-    return {name: make(getattr(method, name).parameters()) for name, make in method.optimisers().items()}
-
-
-# --- many steps ----------------------------------------------------------------------------------------------------
 
 
 @dataclass

@@ -12,21 +12,19 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam
 
-from i2i_tutor import checkpoints, losses
+from i2i_tutor import losses
 from i2i_tutor.data.streams import Stream
 from i2i_tutor.methods.base import Method, Recipe, Turn
 from i2i_tutor.nn import ImagePool, MovingAverage, Queue
+from i2i_tutor.schedules import constant, linear_decay, linear_tail
 from i2i_tutor.training import (
     TrainingError,
     autocast,
-    constant,
+    checkpoints,
     fit,
     has_native_bf16,
-    linear_decay,
-    linear_tail,
     make_optimisers,
     play,
-    schedule,
 )
 
 RECIPE = Recipe(size=1, batch=1, steps=1)
@@ -385,7 +383,7 @@ KILLED = """
     from pathlib import Path
     import torch
     sys.path.insert(0, {tests!r})
-    from test_training import run
+    from test_fit import run
     from i2i_tutor import files
     real, saves = os.replace, [0]
     def replace(a, b):
@@ -548,11 +546,11 @@ def test_losses_of_bf16_logits_are_computed_in_fp32():
 
 
 def test_a_recipe_chooses_its_schedule():
-    official = schedule(Recipe(size=1, batch=1, steps=80_000, epoch=400))
+    official = Recipe(size=1, batch=1, steps=80_000, epoch=400).rates()
     expected = linear_decay(400, 100, 100)
     assert all(official(step) == expected(step) for step in range(0, 80_000, 399))
-    assert schedule(Recipe(size=1, batch=1, steps=1, epoch=400))(0) == 1.0  # one step of the paper's recipe
-    assert schedule(Recipe(size=1, batch=1, steps=100))(99) == pytest.approx(1 / 51)
+    assert Recipe(size=1, batch=1, steps=1, epoch=400).rates()(0) == 1.0  # one step of the paper's recipe
+    assert Recipe(size=1, batch=1, steps=100).rates()(99) == pytest.approx(1 / 51)
 
 
 def test_other_data_and_other_arithmetic_are_refused_on_resume(tmp_path):

@@ -1,0 +1,33 @@
+"""The façade world: houses drawn by procedure, and the CMP façades of the pix2pix paper, behind one contract."""
+
+from i2i_tutor.data.facades.drawing import CLASSES, COLOURS, colourise, draw, to_labels
+from i2i_tutor.data.facades.world import (
+    EVALUATION_PHOTO,
+    FIRST_EVALUATION_HOUSE,
+    SOURCES,
+    TASKS,
+    TRAINING_HOUSES,
+    TRAINING_PHOTOS,
+    Source,
+    Task,
+    evaluation,
+    train,
+)
+
+__all__ = [
+    "CLASSES",
+    "COLOURS",
+    "EVALUATION_PHOTO",
+    "FIRST_EVALUATION_HOUSE",
+    "SOURCES",
+    "TASKS",
+    "TRAINING_HOUSES",
+    "TRAINING_PHOTOS",
+    "Source",
+    "Task",
+    "colourise",
+    "draw",
+    "evaluation",
+    "to_labels",
+    "train",
+]

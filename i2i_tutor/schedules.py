@@ -1,0 +1,42 @@
+"""Learning rates: the factor on every rate, a pure function of the step."""
+
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def constant(step: int) -> float:
+    """The factor 1 in every step."""
+    return 1.0
+
+
+def linear_decay(steps_per_epoch: int, constant_epochs: int = 100, decay_epochs: int = 100) -> Schedule:
+    """The official pix2pix and CycleGAN schedule, epoch by epoch.
+
+    In epoch e (counted from 1) the factor is ``1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)``: at 100 + 100
+    epochs 1 up to e = 99, then 0.990, ..., 0.0099 at e = 199 and exactly 0 in the last epoch.
+    """
+
+    def factor(step: int) -> float:
+        epoch = step // steps_per_epoch + 1
+        return max(0.0, 1.0 - max(0, epoch + 1 - constant_epochs) / (decay_epochs + 1))
+
+    return factor
+
+
+def linear_tail(steps: int, fraction: float = 0.5) -> Schedule:
+    """The same idea counted in steps: 1, then over the last ``fraction`` of ``steps`` linearly towards 0.
+
+    Unlike the official schedule it never reaches 0, so that no step is wasted.
+    """
+    tail = max(1, round(steps * fraction)) if fraction > 0 else 0
+
+    def factor(step: int) -> float:
+        return min(1.0, max(0.0, (steps - step) / (tail + 1)))
+
+    return factor
+
+
+def staircase(factor: float, every: int) -> Schedule:
+    """``factor`` to the power of the whole number of times that ``every`` steps have passed (PixelDA)."""
+    return lambda step: factor ** (step // every)

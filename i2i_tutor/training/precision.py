@@ -1,0 +1,28 @@
+"""The arithmetic of a training: fp32, or bf16 under autocast."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware. Emulated bf16 is slower than fp32 and gains nothing."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    return False
+
+
+def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager]:
+    """A factory of contexts, one per turn: autocast's cache of cast weights goes stale when an optimiser steps."""
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ValueError(f"precision is {precision!r}; expected 'auto', 'fp32' or 'bf16'")
+    if precision == "bf16" or (precision == "auto" and has_native_bf16(device)):
+        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext

@@ -1,6 +1,0 @@
-"""Lets the long tests import the toys of the short ones."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
