@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from i2i_tutor.contract import check_images
+
 CHUNK = 64  # images per forward pass of a judge
 
 
@@ -167,12 +169,3 @@ def mean_absolute_error(images: Tensor, targets: Tensor) -> float:
         raise ValueError(f"the images are {tuple(images.shape)} but the targets {tuple(targets.shape)}")
     check_images(images)
     return float((images - targets).abs().mean())
-
-
-def check_images(images: Tensor) -> None:
-    """Raise unless ``images`` is a non-empty, finite float tensor ``(N, C, H, W)`` in [-1, 1]."""
-    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
-        raise ValueError(f"expected float images (N, C, H, W) with N > 0; got {images.dtype} {tuple(images.shape)}")
-    low, high = float(images.min()), float(images.max())
-    if not (low >= -1.001 and high <= 1.001):  # also false for NaN
-        raise ValueError(f"images hold values from {low:.3g} to {high:.3g}; expected [-1, 1]")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from i2i_tutor.contract import check_images
 from i2i_tutor.measuring import metrics
 
 
@@ -156,7 +157,7 @@ def test_the_mean_absolute_error():
 )
 def test_wrong_images_are_refused_by_a_sentence(images, sentence):
     with pytest.raises(ValueError, match=sentence):
-        metrics.check_images(images)
+        check_images(images)
 
 
 def test_wrong_shapes_and_sets_are_refused():
