@@ -105,6 +105,15 @@ lint: $(READY)  ## style, types, order of imports, stale notebooks
 test: $(READY)  ## every test but the long ones
 	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadfile --durations=8 $(PYTEST)
 
+# "auto" takes bf16 if the processor multiplies it natively: the same tests must hold on machines that decide otherwise.
+OTHER_PRECISION = import torch; from i2i_tutor.training import has_native_bf16 as native; \
+	print("fp32" if native(torch.device("cpu")) else "bf16")
+
+.PHONY: test-other-precision
+test-other-precision: $(READY)  ## the tests of training, methods and chapters in the arithmetic that this machine would not choose
+	I2I_PRECISION=$$($(BIN)/python -c '$(OTHER_PRECISION)') $(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) \
+		--dist loadfile $(PYTEST) tests/training tests/methods tests/book/test_execution.py
+
 .PHONY: soak
 soak: $(READY)  ## the long tests, and a cold book at fast
 	$(BIN)/pytest -m soak $(PYTEST)
@@ -122,4 +131,4 @@ clean:  ## remove what was built (not .venv, not runs/)
 
 .PHONY: help
 help:
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
