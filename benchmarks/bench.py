@@ -181,7 +181,7 @@ def peak(profile: str, device: torch.device) -> float:
     """Peak memory of this process so far, after two steps."""
     if profile != "imports":
         recipe = RECIPES[profile]
-        stream = facades.train(min(recipe.size, 512), recipe.batch, 0, load_size=recipe.load_size)
+        stream = facades.train("procedural", min(recipe.size, 512), recipe.batch, 0, load_size=recipe.load_size)
         fit(Pix2Pix(recipe), stream, 2, device=device, progress=False)
     return results.provenance(device)["peak_memory_mib"]
 
@@ -192,7 +192,7 @@ def curves(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
     found: dict[str, Any] = {"steps": CURVE_STEPS, "window": CURVE_WINDOW, "native": has_native_bf16(device)}
     for precision in ("fp32", "bf16"):
         torch.manual_seed(0)
-        stream = facades.train(recipe.size, recipe.batch, 0, load_size=recipe.load_size)
+        stream = facades.train("procedural", recipe.size, recipe.batch, 0, load_size=recipe.load_size)
         options = {"device": device, "precision": precision, "progress": False}
         history = fit(Pix2Pix(recipe), stream, CURVE_STEPS, rates=recipe.rates(), **options)
         found[precision] = {

@@ -125,7 +125,7 @@ plots.grid(shots)
 # %% mystnb={"image": {"alt": "Four columns of training pairs at the size of this run: label map and photograph, edges and the same photograph, a grey picture and the coloured one."}}
 pairs = {}
 for title, kind in {"labels": "labels_to_photo", "edges": "edges_to_photo", "grey": "grey_to_colour"}.items():
-    example = facades.evaluation(recipe.size, 3, kind)
+    example = facades.evaluation("procedural", recipe.size, count=3, task=kind)
     pairs[title] = example["input"]
 pairs["photo"] = example["target"]
 plots.grid(pairs)
@@ -227,7 +227,7 @@ plots.table(["network", "weights here", "weights expected (official code; encode
 torch.manual_seed(run.seed)
 paper_like = replace(RECIPES[run.profile], learning_rate=2e-4, lambda_pixel=100.0)  # for the step by hand below
 untrained = Pix2Pix(paper_like).to(run.device)
-stream = facades.train(recipe.size, recipe.batch, run.seed, task, run.source, recipe.load_size)
+stream = facades.train(run.source, recipe.size, recipe.batch, run.seed, task=task, load_size=recipe.load_size)
 batch = {key: images.to(run.device) for key, images in next(stream).items()}
 x, y = batch["input"], batch["target"]
 fake = untrained.generate(x)
@@ -273,7 +273,7 @@ for side in (64, 128, 256, 512):
     print(f"{side} px -> {logits_side} x {logits_side} logits")
 
 # %%
-house = facades.evaluation(128, 1)["target"]
+house = facades.evaluation("procedural", 128, count=1)["target"]
 explorer = PatchGAN(3, base=4, layers=2, norm="none")
 frames, captions = [], []
 for row, column in [(5, 5), (15, 15), (25, 15)]:
@@ -395,7 +395,7 @@ assert equal
 # %%
 judge_size = min(recipe.size, 64)
 judge, report = judges.segmenter(run.source, judge_size, steps=8 if run.profile == "smoke" else None)
-held_out = facades.evaluation(judge_size, 100, task, run.source)
+held_out = facades.evaluation(run.source, judge_size, count=100, task=task)
 print("on real photographs that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
 
 
@@ -420,7 +420,7 @@ def measure(images):
 # A generator's loss of your own goes in as `own_loss(model, scene)`: the scene holds `scene.batch["input"]`, `scene.batch["target"]` and `scene.fake`; return named terms, for example `{"gan": ..., "l1": ...}`.
 
 # %%
-test = facades.evaluation(recipe.size, 100, task, run.source)
+test = facades.evaluation(run.source, recipe.size, count=100, task=task)
 
 
 def train(name, numbers, own_loss=None):
@@ -429,7 +429,7 @@ def train(name, numbers, own_loss=None):
     model = Pix2Pix(numbers)
     if own_loss:
         model.generator_loss = partial(own_loss, model)
-    data = facades.train(numbers.size, numbers.batch, run.seed, task, run.source, numbers.load_size)
+    data = facades.train(run.source, numbers.size, numbers.batch, run.seed, task=task, load_size=numbers.load_size)
     film = plots.Film(test["input"][:4], numbers.steps)
     history = fit(
         model, data, numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
@@ -761,7 +761,7 @@ if recipe.adversary != "none":
 # **A larger picture.** Both networks are convolutional, so a house of twice the size can be painted without training anew.
 
 # %% mystnb={"image": {"alt": "A plan of twice the training size and the painted house: windows and walls keep their texture at the scale they had in training, so they look finer relative to the house."}}
-large = facades.evaluation(min(2 * recipe.size, 512), 2, task)
+large = facades.evaluation("procedural", min(2 * recipe.size, 512), count=2, task=task)
 plots.grid({"input": large["input"], "L1 + cGAN": model.translate(large["input"].to(run.device)).cpu()}, scale=1.6)
 
 # %% [markdown]

@@ -112,7 +112,7 @@ a_name, b_name = ("labels", "photo") if drawn else ("a", "b")
 # %% mystnb={"image": {"alt": "Two columns of training pictures. Left, four label maps, mostly blue walls with cyan, yellow and red parts; right, four photographs of houses, none of which belongs to the plan beside it."}}
 def world(numbers):
     """The training stream of this run."""
-    stream = unpaired.train(source, numbers.size, numbers.batch, run.seed, numbers.load_size)
+    stream = unpaired.train(source, numbers.size, numbers.batch, run.seed, load_size=numbers.load_size)
     if upside_down:
         stream = stream.mapped(lambda batch: batch | {"b": batch["b"].flip(2)}, upside_down=True)
     return stream
@@ -169,7 +169,7 @@ def one_hot(ids):
     return F.one_hot(ids, 12).movedim(3, 1).float()
 
 
-labels = facades.evaluation(48, 20)["labels"]
+labels = facades.evaluation("procedural", 48, count=20)["labels"]
 shuffled = torch.tensor([(k + 1) % 12 for k in range(12)])  # every class called by the name of the next
 answers = {
     "right": labels,
@@ -397,7 +397,7 @@ assert equal
 
 # %%
 patient = recipe.size <= 128 or run.device.type != "cpu"  # on a CPU a translation at 256 pixels takes seconds
-test = unpaired.evaluation(source, recipe.size, (100 if drawn else 60) if patient else 10)
+test = unpaired.evaluation(source, recipe.size, count=(100 if drawn else 60) if patient else 10)
 if upside_down:
     test["b"] = test["b"].flip(2)
 
@@ -516,7 +516,7 @@ def thumbnails(images):
 if drawn:
     judge_size = min(recipe.size, 64)
     judge, report = judges.segmenter(source, judge_size, steps=8 if run.profile == "smoke" else None)
-    truth = facades.evaluation(judge_size, len(test["a"]), source=source)["labels"]
+    truth = facades.evaluation(source, judge_size, count=len(test["a"]))["labels"]
     print("on real photographs that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
 else:
     pictures = [next(stream) for stream in [world(recipe)] for _ in range(200)]

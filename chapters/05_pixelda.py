@@ -124,7 +124,7 @@ if run.profile != "paper":
 # Both photographs are cut into upright strips, and those behind the test digits no training ever shows.
 
 # %% mystnb={"image": {"alt": "Two columns of five unrelated pictures. Source: soft white digits on black. Target: digits on pieces of photographs, light on dark ground and dark on light ground, often in colour."}}
-stream = world.train(recipe.size, recipe.batch, run.seed, run.source, classes=seen)
+stream = world.train(run.source, recipe.size, recipe.batch, run.seed, classes=seen)
 batch = {key: value.to(run.device) for key, value in next(stream).items()}
 plots.grid({"source": batch["source"][:5].cpu(), "target": batch["target"][:5].cpu()})
 
@@ -132,7 +132,7 @@ plots.grid({"source": batch["source"][:5].cpu(), "target": batch["target"][:5].c
 # The recipe is one line, and it is its own inverse: $|b - d|$ turns the background $b$ into $255 - b$ where the digit $d$, cut to black and white, is 255, and leaves it where $d$ is 0.
 
 # %% tags=["nbval-check-output"]
-strokes = digits.evaluation(16)["source_mask"][:8, 0].numpy() > 0.5
+strokes = digits.evaluation("digits", 16)["source_mask"][:8, 0].numpy() > 0.5
 ground = to_uint8(torch.rand(8, 3, 16, 16) * 2 - 1)
 blended = digits.blend(strokes, ground)
 print("under the stroke inverted:", bool((blended[strokes] == 255 - ground[strokes]).all()))
@@ -288,7 +288,7 @@ print(f"all equal the package's; an undecided D pays {domain_loss_d(zero, zero):
 # Which of the three would you call "the same object in another light"?
 
 # %%
-shown = objects.evaluation(32)
+shown = objects.evaluation("objects_black", 32)
 keep = shown["source_label"] == 0
 thing = (0.5 * shown["source"] * shown["source_mask"])[keep][:1]
 whole = torch.ones_like(thing[:, :1])
@@ -390,7 +390,7 @@ print("the step by hand equals the package's")
 # A loss of your own for $G$ goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, judge them with `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms.
 
 # %%
-test = world.evaluation(recipe.size, run.source)
+test = world.evaluation(run.source, recipe.size)
 LOOKS = {"source_only": "source", "target_only": "target", "target_only_fresh": "fresh"}
 
 
@@ -399,12 +399,12 @@ def train(name, learner, numbers, own_loss=None):
     torch.manual_seed(run.seed)
     if learner in LOOKS:
         model = TaskAlone(numbers)
-        data = world.labelled(numbers.size, numbers.batch, run.seed, run.source, look=LOOKS[learner])
+        data = world.labelled(run.source, numbers.size, numbers.batch, run.seed, look=LOOKS[learner])
     else:
         model = {"pixelda": PixelDA, "dann": DANN}[learner](numbers)
         if own_loss:
             model.generator_loss = partial(own_loss, model)
-        data = world.train(numbers.size, numbers.batch, run.seed, run.source, classes=seen, ahead=2)
+        data = world.train(run.source, numbers.size, numbers.batch, run.seed, classes=seen, ahead=2)
     film = plots.Film(test["source"][:8], numbers.steps)
     history = fit(
         model, data, numbers.steps, rates=numbers.rates(), device=run.device,
@@ -457,7 +457,7 @@ figure
 # (A caution: most of such a distance is *ground*. A copied stroke before a new ground would not show.)
 
 # %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel."}}
-target_set = world.unlabelled(recipe.size, run.source)
+target_set = world.unlabelled(run.source, recipe.size)
 
 
 def nearest(images):
@@ -553,7 +553,7 @@ if dark.any():
 # %%
 def machine(draws_per_digit):
     """Accuracy on the target of a support vector machine trained on adapted digits (0 draws: on the source itself)."""
-    data = world.labelled(recipe.size, 90 if run.profile == "smoke" else 720, 0, run.source)
+    data = world.labelled(run.source, recipe.size, 90 if run.profile == "smoke" else 720, seed=0)
     some = data.batch(0)
     images = [model.translate(some["image"].to(run.device)).cpu() for _ in range(draws_per_digit)] or [some["image"]]
     svm = SVC(C=10).fit(torch.cat(images).flatten(1), some["label"].repeat(len(images)))
@@ -696,7 +696,7 @@ sweep_table(["mnist_m_source_only", "mnist_m", "mnist_m_long", "usps_source_only
 # The cropped set is hard to come by today, and this chapter leaves the pose out (an exercise looks at its loss). Our world has six rendered shapes of any hue with their masks; the target has lamp, noise and a photograph behind them. The class is the shape, so nothing but the content similarity asks $G$ to keep the *hue*.
 
 # %% mystnb={"image": {"alt": "Three columns of five objects: rendered on black, rendered before a photograph of a flower, and the target: dimly lit, noisy objects before a photograph of a building. Discs, squares, rings, crosses and others, in all hues."}}
-black, natural = (next(objects.train(32, 5, 0, name)) for name in objects.SOURCES)
+black, natural = (next(objects.train(name, 32, 5, seed=0)) for name in objects.SOURCES)
 plots.grid({"on black": black["source"], "natural ground": natural["source"], "target": black["target"]})
 
 # %% [markdown]

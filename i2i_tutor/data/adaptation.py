@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from i2i_tutor.contract import Batch, check_count, check_whole
 from i2i_tutor.data.images import DataError
-from i2i_tutor.data.streams import Batch, Stream, epoch_indices, to_tensor
-
-Split = Literal["tuning", "evaluation"]
+from i2i_tutor.data.streams import Stream, epoch_indices, to_tensor
 
 STRIP = 80  # pixels: the bundled photographs are cut into upright strips of this width
 STRIPS = {"train": (0, 1, 3, 4, 7), "tuning": (5,), "evaluation": (2, 6)}  # so that each split has all kinds of ground
@@ -43,16 +42,23 @@ class LabelledSet:
         return LabelledSet(self.images[indices], self.labels[indices], *some)
 
     def first_classes(self, count: int | None) -> "LabelledSet":
-        """The pictures of the classes 0 to ``count - 1``; all where it is None."""
-        return self if count is None else self.take(np.flatnonzero(self.labels < count))
+        """The pictures of the classes 0 to ``count - 1``; all if it is None."""
+        if count is None:
+            return self
+        check_whole("classes", count, 1, int(self.labels.max()) + 1)
+        return self.take(np.flatnonzero(self.labels < count))
 
 
-def adaptation_stream(source: LabelledSet, target: LabelledSet, batch: int, seed: int, ahead: int = 0) -> Stream:
+def adaptation_stream(
+    source: LabelledSet, target: LabelledSet, batch: int, seed: int, ahead: int, about: dict[str, Any]
+) -> Stream:
     """Endless batches of ``source``, ``source_label``, ``source_mask`` and ``target``, each side shuffled by itself.
 
     Images are float32 ``(batch, 3, S, S)`` in [-1, 1], labels int64 ``(batch,)``, masks float32 ``(batch, 1, S, S)`` of
     0 and 1. The target's labels stay behind: no loss can reach them.
     """
+
+    check_whole("batch", batch, 1)
 
     def make(position: int, rng: np.random.Generator) -> Batch:
         some = source.take(epoch_indices(position, batch, len(source), seed))
@@ -65,23 +71,45 @@ def adaptation_stream(source: LabelledSet, target: LabelledSet, batch: int, seed
             "target": to_tensor(target.images[others]),
         }
 
-    return Stream(make, seed, ahead)
+    return Stream(make, seed, ahead, about)
 
 
 def labelled_stream(
     pictures: LabelledSet,
     batch: int,
     seed: int,
+    ahead: int,
+    about: dict[str, Any],
     change: Callable[[LabelledSet, np.random.Generator], np.ndarray] | None = None,
 ) -> Stream:
     """Endless batches of ``image`` and ``label``; ``change`` may make new uint8 images of the drawn ones."""
+    check_whole("batch", batch, 1)
 
     def make(position: int, rng: np.random.Generator) -> Batch:
         some = pictures.take(epoch_indices(position, batch, len(pictures), seed))
         images = some.images if change is None else change(some, rng)
         return {"image": to_tensor(images), "label": torch.from_numpy(some.labels)}
 
-    return Stream(make, seed)
+    return Stream(make, seed, ahead, about)
+
+
+def fixed_batch(source: LabelledSet, target: LabelledSet, count: int | None) -> Batch:
+    """The first ``count`` pictures of either side (None: all), with the truth about both.
+
+    ``source``, ``source_label``, ``source_mask`` and ``target`` as in ``adaptation_stream``, ``target_label``, and, if
+    the target has backgrounds, ``target_light``: bool ``(N,)``, whether the background is lighter than mid grey.
+    """
+    check_count(count, min(len(source), len(target)), "the fixed set")
+    source, target = source.take(slice(count)), target.take(slice(count))
+    assert source.masks is not None
+    batch = {
+        "source": to_tensor(source.images),
+        "source_label": torch.from_numpy(source.labels),
+        "source_mask": mask_tensor(source.masks),
+        "target": to_tensor(target.images),
+        "target_label": torch.from_numpy(target.labels),
+    }
+    return batch if target.light is None else batch | {"target_light": torch.from_numpy(target.light)}
 
 
 def mask_tensor(masks: np.ndarray) -> Tensor:

@@ -7,7 +7,6 @@ nothing is reported on it.
 """
 
 import gzip
-import os
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from i2i_tutor.contract import Batch, Split, check_choice, check_whole
 from i2i_tutor.data import adaptation, download
-from i2i_tutor.data.adaptation import LabelledSet, Split
+from i2i_tutor.data.adaptation import LabelledSet
 from i2i_tutor.data.images import DataError, list_images, read_rgb
-from i2i_tutor.data.streams import Batch, Stream, to_tensor
+from i2i_tutor.data.streams import Stream, to_tensor
 
 Source = Literal["digits", "mnist_m", "usps"]
 Look = Literal["source", "target", "fresh"]
@@ -44,45 +44,42 @@ def blend(strokes: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def train(
-    size: int = 16,
-    batch: int = 32,
-    seed: int = 0,
-    source: Source = "digits",
+    source: Source,
+    size: int,
+    batch: int,
+    seed: int,
+    *,
     classes: int | None = None,
     ahead: int = 0,
 ) -> Stream:
     """Endless stream of labelled source digits and unlabelled target digits; keys in ``adaptation_stream``.
 
     Args:
-        size: side of the images, 8 to 64 pixels.
         source: "digits"; "mnist_m" needs ``mnist`` and ``bsds500``, "usps" needs ``mnist`` and ``usps`` under
             ``I2I_DATA``; MNIST and USPS are downloaded where they are missing, BSDS500 cannot be.
+        size: side of the images, 8 to 64 pixels.
         classes: leave out the digits from this one on, on both sides.
         ahead: batches made in advance in the background.
 
     Raises:
         ValueError: a wrong argument. DataError: the data are missing or damaged.
     """
-    _check(size, source)
+    _check(source, size)
     left = _source_set(source, size).first_classes(classes)
     right = _target_set(source, size, "train").first_classes(classes)
-    stream = adaptation.adaptation_stream(left, right, batch, seed, ahead)
-    stream.about = {"world": source, "size": size, "batch": batch, "classes": classes}
-    return stream
+    about = {"world": source, "size": size, "batch": batch, "classes": classes}
+    return adaptation.adaptation_stream(left, right, batch, seed, ahead, about)
 
 
-def labelled(
-    size: int = 16, batch: int = 32, seed: int = 0, source: Source = "digits", look: Look = "source"
-) -> Stream:
+def labelled(source: Source, size: int, batch: int, seed: int, *, look: Look = "source", ahead: int = 0) -> Stream:
     """Endless stream of ``image`` and ``label`` for the references that may see labels.
 
     look: "source" for source-only; "target" for target-only, on the same target images that ``train`` shows without
     labels; "fresh" blends every source digit with a new piece of a training photograph each time, which is what a
     perfect generator would do.
     """
-    _check(size, source)
-    if look not in get_args(Look):
-        raise ValueError(f"look is {look!r}; expected one of {', '.join(get_args(Look))}")
+    _check(source, size)
+    check_choice("look", look, get_args(Look))
     if look == "fresh" and source == "usps":
         raise ValueError("look is 'fresh', but nobody has a recipe that makes new USPS digits")
     photographs = _photographs(source, "train") if look == "fresh" else []
@@ -93,41 +90,30 @@ def labelled(
         return blend(strokes, adaptation.crops(photographs, len(some), size, rng))
 
     pictures = _target_set(source, size, "train") if look == "target" else _source_set(source, size)
-    stream = adaptation.labelled_stream(pictures, batch, seed, change if look == "fresh" else None)
-    stream.about = {"world": source, "look": look, "size": size, "batch": batch}
-    return stream
+    about = {"world": source, "look": look, "size": size, "batch": batch}
+    return adaptation.labelled_stream(pictures, batch, seed, ahead, about, change if look == "fresh" else None)
 
 
-def unlabelled(size: int = 16, source: Source = "digits") -> Tensor:
+def unlabelled(source: Source, size: int) -> Tensor:
     """Every target image that ``train`` shows, ``(N, 3, size, size)`` in [-1, 1]."""
-    _check(size, source)
+    _check(source, size)
     return to_tensor(_target_set(source, size, "train").images)
 
 
-def evaluation(size: int = 16, source: Source = "digits", split: Split = "evaluation") -> Batch:
+def evaluation(source: Source, size: int, *, split: Split = "evaluation", count: int | None = None) -> Batch:
     """Digits that no training has seen, in both looks.
 
-    Returns ``source``, ``source_label``, ``source_mask`` and ``target``, ``target_label`` as in ``train``, and, where
-    the target has backgrounds, ``target_light``: bool ``(N,)``, whether the background is lighter than mid grey.
+    Returns what ``adaptation.fixed_batch`` lists, of each side the first ``count`` (by default all). Raises like
+    ``train``.
     """
-    _check(size, source)
-    left, right = _source_set(source, size, split), _target_set(source, size, split)
-    assert left.masks is not None
-    batch = {
-        "source": to_tensor(left.images),
-        "source_label": torch.from_numpy(left.labels),
-        "source_mask": adaptation.mask_tensor(left.masks),
-        "target": to_tensor(right.images),
-        "target_label": torch.from_numpy(right.labels),
-    }
-    return batch if right.light is None else batch | {"target_light": torch.from_numpy(right.light)}
+    _check(source, size)
+    check_choice("split", split, get_args(Split))
+    return adaptation.fixed_batch(_source_set(source, size, split), _target_set(source, size, split), count)
 
 
-def _check(size: int, source: str) -> None:
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
-    if not SMALLEST <= size <= LARGEST:
-        raise ValueError(f"size is {size}; digits come with {SMALLEST} to {LARGEST} pixels")
+def _check(source: str, size: int) -> None:
+    check_choice("source", source, SOURCES)
+    check_whole("size", size, SMALLEST, LARGEST)
 
 
 # --- the two looks -------------------------------------------------------------------------------------------------
@@ -207,7 +193,7 @@ def _mnist(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mnist_files(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    folder = _own_folder("mnist")
+    folder = download.find("mnist")
     if folder is not None:
         return _idx(folder / f"{kind}-images-idx3-ubyte.gz"), _idx(folder / f"{kind}-labels-idx1-ubyte.gz").astype(
             np.int64
@@ -239,7 +225,7 @@ def _usps(split: str) -> tuple[np.ndarray, np.ndarray]:
     """USPS: of its 7,291 training digits the last tenth is for tuning; its 2,007 test digits to evaluate."""
     from torchvision.datasets import USPS
 
-    folder = _own_folder("usps")
+    folder = download.find("usps")
     place = folder or download.cache_folder() / "usps"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -258,7 +244,7 @@ def _usps(split: str) -> tuple[np.ndarray, np.ndarray]:
 def _photographs(source: str, split: str) -> list[np.ndarray]:
     if source == "digits":
         return adaptation.bundled_photographs(split)
-    folder = _own_folder("bsds500")
+    folder = download.find("bsds500")
     name = {"train": "train", "tuning": "val", "evaluation": "test"}[split]
     places = [] if folder is None else [folder / name, folder / "BSDS500/data/images" / name, folder / "images" / name]
     for place in places:
@@ -268,8 +254,3 @@ def _photographs(source: str, split: str) -> list[np.ndarray]:
         "MNIST-M is made with the photographs of BSDS500, which must be asked for at Berkeley: put its folders train, "
         "val and test (of data/images) into $I2I_DATA/bsds500"
     )
-
-
-def _own_folder(name: str) -> Path | None:
-    own = os.environ.get("I2I_DATA")
-    return Path(own) / name if own and (Path(own) / name).is_dir() else None

@@ -83,6 +83,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("I2I_CACHE") or pooch.os_cache("i2i_tutor"))
 
 
+def find(name: str) -> Path | None:
+    """Your own copy of a set: the folder ``name`` under the environment variable ``I2I_DATA``; None without one."""
+    root = os.environ.get("I2I_DATA")
+    return Path(root) / name if root and (Path(root) / name).is_dir() else None
+
+
 def fetch(archive: Archive, folder: Path | str | None = None) -> Path:
     """Return the archive's unpacked folder, ``folder / archive.name``; download it where it is not there yet.
 

@@ -8,16 +8,17 @@ Every door gives a stream that any fitting method trains on::
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from i2i_tutor.contract import Batch, Direction, check_choice, check_whole
 from i2i_tutor.data.images import DataError, jitter, list_images, read_rgb, resize, stack
-from i2i_tutor.data.streams import Batch, Stream, epoch_indices, to_tensor
+from i2i_tutor.data.streams import Stream, epoch_indices, to_tensor
 
-Direction = Literal["AtoB", "BtoA"]
+FOLDERS = {"evaluation": "test", "tuning": "val"}  # what the papers' sets call their splits
 Item = tuple[Path, ...]  # (one file,) or (file of A, file of B)
 MEMORY = 512 * 2**20  # bytes of resized pictures that one stream keeps
 
@@ -51,7 +52,7 @@ def pairs(
         DataError: at once where a folder is missing, has no picture or a picture without a partner; in the stream where
             a file is damaged or the two sides of a pair differ in size, naming the file.
     """
-    _check_direction(direction)
+    check_choice("direction", direction, get_args(Direction))
     shelf = Shelf(find_pairs(folder, folder_b), check_sizes(size, batch, load_size), read_pair)
 
     def make(position: int, rng: np.random.Generator) -> Batch:
@@ -90,7 +91,7 @@ def evaluation(
     folder: Path | str, folder_b: Path | str | None = None, *, size: int, direction: Direction = "AtoB"
 ) -> Batch:
     """All your pairs in natural order as one batch of ``input`` and ``target``, only resized. Raises like ``pairs``."""
-    _check_direction(direction)
+    check_choice("direction", direction, get_args(Direction))
     check_sizes(size, 1, size)
     a, b = zip(*([resize(x, size) for x in read_pair(item)] for item in find_pairs(folder, folder_b)), strict=True)
     first, second = (a, b) if direction == "AtoB" else (b, a)
@@ -187,20 +188,14 @@ class Shelf:
 
 def check_sizes(size: int, batch: int, load_size: int | None) -> int:
     """Return ``load_size``, by default the papers' 286/256 of ``size``; ValueError where the numbers do not fit."""
-    if size < 1 or batch < 1:
-        raise ValueError(f"size is {size} and batch {batch}; expected at least 1 each")
+    check_whole("size", size, 1)
+    check_whole("batch", batch, 1)
     if load_size is None:
         return round(size * 286 / 256)
-    if load_size < size:
-        raise ValueError(f"load_size is {load_size}; crops of {size} px need at least that much")
+    check_whole("load_size", load_size, size)  # crops of ``size`` need at least that much
     return load_size
 
 
 def unrelated(seed: int) -> int:
     """Another seed, so that two sets are shuffled independently of each other."""
     return seed + 2**32
-
-
-def _check_direction(direction: str) -> None:
-    if direction not in get_args(Direction):
-        raise ValueError(f"direction is {direction!r}; expected {' or '.join(map(repr, get_args(Direction)))}")

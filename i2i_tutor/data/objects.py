@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from i2i_tutor.contract import Batch, Split, check_choice, check_whole
 from i2i_tutor.data import adaptation
-from i2i_tutor.data.adaptation import LabelledSet, Split
-from i2i_tutor.data.streams import Batch, Stream, to_tensor
+from i2i_tutor.data.adaptation import LabelledSet
+from i2i_tutor.data.streams import Stream, to_tensor
 
 Source = Literal["objects_black", "objects_natural"]
 Look = Literal["source", "target"]
@@ -29,68 +29,57 @@ SOFTNESS = 1.5  # pixels over which an edge fades
 
 
 def train(
-    size: int = 16,
-    batch: int = 32,
-    seed: int = 0,
-    source: Source = "objects_black",
+    source: Source,
+    size: int,
+    batch: int,
+    seed: int,
+    *,
     classes: int | None = None,
     ahead: int = 0,
 ) -> Stream:
     """Endless stream of labelled, masked renderings and unlabelled photographs; keys in ``adaptation_stream``.
 
-    size: 16 to 64 pixels; source: what stands behind the rendered objects; classes: leave out those from this one on.
+    Args:
+        source: what stands behind the rendered objects.
+        size: side of the images, 16 to 64 pixels.
+        classes: leave out the classes from this one on, on both sides.
+        ahead: batches made in advance in the background.
     """
-    _check(size, source)
+    _check(source, size)
     left = _pictures(source, size, "source").first_classes(classes)
     right = _pictures("photograph", size, "train").first_classes(classes)
-    stream = adaptation.adaptation_stream(left, right, batch, seed, ahead)
-    stream.about = {"world": source, "size": size, "batch": batch, "classes": classes}
-    return stream
+    about = {"world": source, "size": size, "batch": batch, "classes": classes}
+    return adaptation.adaptation_stream(left, right, batch, seed, ahead, about)
 
 
-def labelled(
-    size: int = 16, batch: int = 32, seed: int = 0, source: Source = "objects_black", look: Look = "source"
-) -> Stream:
+def labelled(source: Source, size: int, batch: int, seed: int, *, look: Look = "source", ahead: int = 0) -> Stream:
     """Endless stream of ``image`` and ``label``: renderings ("source") or the training photographs ("target")."""
-    _check(size, source)
-    if look not in get_args(Look):
-        raise ValueError(f"look is {look!r}; expected one of {', '.join(get_args(Look))}")
+    _check(source, size)
+    check_choice("look", look, get_args(Look))
     pictures = _pictures(source, size, "source") if look == "source" else _pictures("photograph", size, "train")
-    stream = adaptation.labelled_stream(pictures, batch, seed)
-    stream.about = {"world": source, "look": look, "size": size, "batch": batch}
-    return stream
+    about = {"world": source, "look": look, "size": size, "batch": batch}
+    return adaptation.labelled_stream(pictures, batch, seed, ahead, about)
 
 
-def unlabelled(size: int = 16, source: Source = "objects_black") -> Tensor:
+def unlabelled(source: Source, size: int) -> Tensor:
     """Every target image that ``train`` shows, ``(N, 3, size, size)`` in [-1, 1]."""
-    _check(size, source)
+    _check(source, size)
     return to_tensor(_pictures("photograph", size, "train").images)
 
 
-def evaluation(size: int = 16, source: Source = "objects_black", split: Split = "evaluation") -> Batch:
-    """Objects that no training has seen: ``source``, ``source_label``, ``source_mask``; ``target``, ``target_label``.
+def evaluation(source: Source, size: int, *, split: Split = "evaluation", count: int | None = None) -> Batch:
+    """Objects that no training has seen; renderings and photographs show different ones.
 
-    Renderings and photographs show different objects. ``target_light`` as in the world of digits.
+    Returns what ``adaptation.fixed_batch`` lists, of each side the first ``count`` (by default all).
     """
-    _check(size, source)
-    left, right = _pictures(source, size, split), _pictures("photograph", size, split)
-    assert left.masks is not None
-    assert right.light is not None
-    return {
-        "source": to_tensor(left.images),
-        "source_label": torch.from_numpy(left.labels),
-        "source_mask": adaptation.mask_tensor(left.masks),
-        "target": to_tensor(right.images),
-        "target_label": torch.from_numpy(right.labels),
-        "target_light": torch.from_numpy(right.light),
-    }
+    _check(source, size)
+    check_choice("split", split, get_args(Split))
+    return adaptation.fixed_batch(_pictures(source, size, split), _pictures("photograph", size, split), count)
 
 
-def _check(size: int, source: str) -> None:
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
-    if not SMALLEST <= size <= LARGEST:
-        raise ValueError(f"size is {size}; objects are drawn with {SMALLEST} to {LARGEST} pixels")
+def _check(source: str, size: int) -> None:
+    check_choice("source", source, SOURCES)
+    check_whole("size", size, SMALLEST, LARGEST)
 
 
 @lru_cache(maxsize=8)

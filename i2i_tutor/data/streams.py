@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Batch = dict[str, Tensor]
+from i2i_tutor.contract import Batch, check_whole
+
+Make = Callable[[int, np.random.Generator], Batch]
 
 
 class Stream:
@@ -28,16 +30,14 @@ class Stream:
 
     def __init__(
         self,
-        make: Callable[[int, np.random.Generator], Batch],
+        make: Make,
         seed: int,
         ahead: int = 0,
         about: dict[str, Any] | None = None,
         period: int = 1,
     ):
-        if seed < 0:
-            raise ValueError(f"seed is {seed}; expected 0 or more")
-        if ahead < 0:
-            raise ValueError(f"ahead is {ahead}; expected 0 or more batches")
+        check_whole("seed", seed, 0)
+        check_whole("ahead", ahead, 0)
         self._make, self.seed, self.ahead, self.about, self.period = make, seed, ahead, about or {}, period
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None

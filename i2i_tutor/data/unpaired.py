@@ -1,26 +1,28 @@
-"""Two sets of pictures that belong to nobody's pairs: the façade worlds, and sets in CycleGAN's layout of four folders.
+"""Unpaired image sets: the façade worlds, and folders in CycleGAN's layout.
 
-A set in that layout has ``trainA``, ``trainB``, ``testA`` and ``testB``. It is found under its name in ``I2I_DATA``; of
-those that the CycleGAN paper published the archive is downloaded otherwise. Your own two folders: ``folders.unpaired``.
+A set in that layout has the folders ``trainA``, ``trainB``, ``testA`` and ``testB``. It is found under its name in
+``I2I_DATA``; those of the CycleGAN paper are downloaded if they are not there. Your own two folders:
+``folders.unpaired``.
 """
 
-import os
 from pathlib import Path
 from typing import get_args
 
+from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_whole
 from i2i_tutor.data import download, facades, folders
 from i2i_tutor.data.images import DataError, list_images, read_rgb, resize, stack
-from i2i_tutor.data.streams import Batch, Stream, to_tensor
+from i2i_tutor.data.streams import Stream, to_tensor
 
 PAPER = tuple(name for name in download.ARCHIVES if name not in ("facades", "cityscapes", "maps"))  # sets of no pairs
 SOURCES: tuple[str, ...] = (*get_args(facades.Source), "apple2orange_grocery", *PAPER)
 
 
 def train(
-    source: str = "procedural",
-    size: int = 64,
-    batch: int = 1,
-    seed: int = 0,
+    source: str,
+    size: int,
+    batch: int,
+    seed: int,
+    *,
     load_size: int | None = None,
     ahead: int = 0,
 ) -> Stream:
@@ -32,41 +34,44 @@ def train(
     Raises:
         ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(source)
+    check_choice("source", source, SOURCES)
     if source in facades.SOURCES:
-        return facades.train(size, batch, seed, "labels_to_photo", source, load_size, ahead, paired=False)  # type: ignore[arg-type]
+        return facades.train(source, size, batch, seed, paired=False, load_size=load_size, ahead=ahead)  # type: ignore[arg-type]
     folder_a, folder_b = _folders(source, "train")
     return folders.unpaired(folder_a, folder_b, size=size, batch=batch, seed=seed, load_size=load_size, ahead=ahead)
 
 
-def evaluation(source: str = "procedural", size: int = 64, count: int = 100) -> Batch:
-    """The first ``count`` pictures of the fixed test sets as ``a`` and ``b``, float32 ``(N, 3, size, size)``.
+def evaluation(source: str, size: int, *, split: Split = "evaluation", count: int | None = None) -> Batch:
+    """The first ``count`` pictures of two fixed sets as ``a`` and ``b``, float32 ``(N, 3, size, size)``.
 
     Here, and only here, ``a`` and ``b`` of a façade world show the same houses, so that a translation can be judged,
     and ``labels`` holds the true classes, int64 ``(N, size, size)``. Of other sets nothing is known.
+
+    Args:
+        split: "evaluation" is the folders ``testA`` and ``testB``, "tuning" ``valA`` and ``valB`` of sets that have
+            them.
+        count: by default all pictures, on either side as many as there are, and 100 houses of the drawn world.
+
+    Raises:
+        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(source)
+    check_choice("source", source, SOURCES)
     if source in facades.SOURCES:
-        held = facades.evaluation(size, count, source=source)  # type: ignore[arg-type]
+        held = facades.evaluation(source, size, split=split, count=count)  # type: ignore[arg-type]
         return {"a": held["input"], "b": held["target"], "labels": held["labels"]}
+    check_whole("size", size, 1)
+    check_choice("split", split, get_args(Split))
     batch = {}
-    for side, folder in zip("ab", _folders(source, "test"), strict=True):
+    for side, folder in zip("ab", _folders(source, folders.FOLDERS[split]), strict=True):
         files = list_images(folder)
-        if not 1 <= count <= len(files):
-            raise ValueError(f"count is {count}, but {folder} has {len(files)} pictures")
-        batch[side] = to_tensor(stack([resize(read_rgb(path), size) for path in files[:count]]))
+        shown = files[: check_count(count, len(files), str(folder))]
+        batch[side] = to_tensor(stack([resize(read_rgb(path), size) for path in shown]))
     return batch
 
 
-def _check(source: str) -> None:
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
-
-
 def _folders(source: str, split: str) -> tuple[Path, Path]:
-    own = os.environ.get("I2I_DATA")
-    root = Path(own) / source if own else None
-    if root is None or not root.is_dir():
+    root = download.find(source)
+    if root is None:
         if source not in download.ARCHIVES:
             raise DataError(f"{source} is looked for in the folder of that name under I2I_DATA, and is not there")
         root = download.fetch(download.ARCHIVES[source])

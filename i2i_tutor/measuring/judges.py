@@ -174,7 +174,7 @@ def _train(recipe: SegmenterRecipe, source: str) -> tuple[Segmenter, dict[str, A
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
         game = Segmentation(recipe)
-        stream = facades.train(recipe.size, recipe.batch, SEED, source=source)  # type: ignore[arg-type]
+        stream = facades.train(source, recipe.size, recipe.batch, SEED)  # type: ignore[arg-type]
         # fp32 everywhere, so that every machine has the same judge
         history = fit(game, stream, recipe.steps, rates=recipe.rates(), precision="fp32", title="judge")
     if history.interrupted:
@@ -185,7 +185,7 @@ def _train(recipe: SegmenterRecipe, source: str) -> tuple[Segmenter, dict[str, A
 
 def held_out_scores(judge: Segmenter, source: str, size: int) -> dict[str, float]:
     """How a judge reads 100 real photographs of a world that no training has seen."""
-    photos = facades.evaluation(size, 100, source=source)  # type: ignore[arg-type]
+    photos = facades.evaluation(source, size, count=100)  # type: ignore[arg-type]
     return metrics.fcn_score(photos["target"], photos["labels"], judge)
 
 

@@ -11,9 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from i2i_tutor import schedules
+from i2i_tutor.contract import Batch
 from i2i_tutor.schedules import Schedule
 
-Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
 OptimiserFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from i2i_tutor import losses
+from i2i_tutor.contract import Direction
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
-
-Direction = Literal["AtoB", "BtoA"]
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_light_and_dark_backgrounds_both_occur_in_both_splits():
 
 
 def test_a_batch_has_the_keys_the_ranges_and_no_target_label():
-    stream = digits.train(16, 8, seed=1)
+    stream = digits.train("digits", 16, 8, 1)
     batch = next(stream)
     assert set(batch) == {"source", "source_label", "source_mask", "target"}
     for side in ("source", "target"):
@@ -97,14 +97,14 @@ def test_a_batch_has_the_keys_the_ranges_and_no_target_label():
     assert set(batch["source_mask"].unique().tolist()) == {0.0, 1.0}
     inside = batch["source_mask"].expand(-1, 3, -1, -1) > 0.5
     assert batch["source"][inside].min() >= 0 > batch["source"][~inside].max()
-    again = digits.train(16, 8, seed=1)
+    again = digits.train("digits", 16, 8, 1)
     assert all(torch.equal(value, batch[key]) for key, value in next(again).items())
     again.load_state_dict(stream.state_dict())
     assert torch.equal(next(again)["target"], next(stream)["target"])
 
 
 def test_fewer_classes_leave_digits_out_on_both_sides():
-    stream = digits.train(16, 64, classes=3)
+    stream = digits.train("digits", 16, 64, 0, classes=3)
     shown = {tuple(image.flatten().tolist()) for _ in range(3) for image in next(stream)["target"]}
     allowed = digits._target_set("digits", 16, "train").first_classes(3).images
     from i2i_tutor.data.streams import to_tensor
@@ -114,11 +114,11 @@ def test_fewer_classes_leave_digits_out_on_both_sides():
 
 
 def test_the_references_see_what_their_names_say():
-    looks = {look: next(digits.labelled(16, 8, 0, look=look)) for look in ("source", "target", "fresh")}
+    looks = {look: next(digits.labelled("digits", 16, 8, 0, look=look)) for look in ("source", "target", "fresh")}
     assert all(set(batch) == {"image", "label"} for batch in looks.values())
     # fresh blends are of the source's digits, on other ground in every epoch
     assert torch.equal(looks["source"]["label"], looks["fresh"]["label"])
-    stream = digits.labelled(16, 720, 0, look="fresh")
+    stream = digits.labelled("digits", 16, 720, 0, look="fresh")
     epochs = [next(stream) for _ in range(2)]
     assert torch.equal(epochs[0]["label"].sort().values, epochs[1]["label"].sort().values)
     unlabelled = digits._target_set("digits", 16, "train").images
@@ -126,39 +126,39 @@ def test_the_references_see_what_their_names_say():
 
 
 def test_evaluation_is_fixed_and_tells_the_truth():
-    batch = digits.evaluation(16)
+    batch = digits.evaluation("digits", 16)
     assert batch["target"].shape == (400, 3, 16, 16)
-    assert torch.equal(batch["target"], digits.evaluation(16)["target"])
+    assert torch.equal(batch["target"], digits.evaluation("digits", 16)["target"])
     strokes = batch["source_mask"][:, 0].numpy() > 0.5
     ground = digits.blend(strokes, to_uint8(batch["target"]))
     assert np.array_equal(adaptation.is_light(ground), batch["target_light"].numpy())
-    assert not torch.equal(digits.evaluation(16, split="tuning")["source"][:9], batch["source"][:9])
+    assert not torch.equal(digits.evaluation("digits", 16, split="tuning")["source"][:9], batch["source"][:9])
 
 
 def test_mnist_m_is_made_of_own_files(own):
-    batch = next(digits.train(32, 4, source="mnist_m"))
+    batch = next(digits.train("mnist_m", 32, 4, 0))
     assert batch["source"].shape == batch["target"].shape == (4, 3, 32, 32)
     assert {len(digits._mnist(split)[1]) for split in SPLITS} == {20, 16, 4, 10}
     for split, level in (("train", 60), ("tuning", 120), ("evaluation", 180)):
         levels = set(np.unique(digits._target_set("mnist_m", 32, split).images))
         assert levels == {level, 255 - level}
-    assert digits.evaluation(32, "mnist_m")["target"].shape == (10, 3, 32, 32)
+    assert digits.evaluation("mnist_m", 32)["target"].shape == (10, 3, 32, 32)
 
 
 def test_usps_is_read_in_its_own_format(own):
-    assert next(digits.train(16, 4, source="usps"))["target"].shape == (4, 3, 16, 16)
-    found = digits.evaluation(16, "usps")
+    assert next(digits.train("usps", 16, 4, 0))["target"].shape == (4, 3, 16, 16)
+    found = digits.evaluation("usps", 16)
     assert found["target_label"].tolist() == list(range(10))
     assert "target_light" not in found
     assert len(digits._usps("train")[1]) + len(digits._usps("tuning")[1]) == 30
     with pytest.raises(ValueError, match="nobody has a recipe"):
-        digits.labelled(16, source="usps", look="fresh")
+        digits.labelled("usps", 16, 32, 0, look="fresh")
 
 
 def test_missing_and_damaged_data_are_explained(own, monkeypatch):
     (own / "bsds500").rename(own / "photos")
     with pytest.raises(DataError, match=r"BSDS500.*I2I_DATA/bsds500"):
-        digits.train(32, source="mnist_m")
+        digits.train("mnist_m", 32, 32, 0)
     (own / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0\0\x08\x01" + b"\0\0\0\x09" + b"1234"))
     with pytest.raises(DataError, match="cut short"):
         digits._mnist_files("t10k")
@@ -168,7 +168,7 @@ def test_missing_and_damaged_data_are_explained(own, monkeypatch):
     (own / "usps/usps.bz2").unlink()
     forget()
     with pytest.raises(DataError, match=r"usps\.bz2"):
-        digits.train(16, source="usps")
+        digits.train("usps", 16, 32, 0)
 
 
 def cut(path):
@@ -194,7 +194,7 @@ def flip(path):
 def test_a_damaged_file_is_named_in_one_sentence(own, file, source, damage):
     damage(own / file)
     with pytest.raises(DataError) as caught:
-        digits.train(32, source=source)
+        digits.train(source, 32, 32, 0)
     assert Path(file).name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -202,9 +202,9 @@ def test_a_damaged_file_is_named_in_one_sentence(own, file, source, damage):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: digits.train(4), "size is 4"),
-        (lambda: digits.train(source="svhn"), "'svhn'"),
-        (lambda: digits.labelled(look="sideways"), "'sideways'"),
+        (lambda: digits.train("digits", 4, 32, 0), "size is 4"),
+        (lambda: digits.train("svhn", 16, 32, 0), "'svhn'"),
+        (lambda: digits.labelled("digits", 16, 32, 0, look="sideways"), "'sideways'"),
         (lambda: adaptation.crops([np.zeros((8, 8, 3), np.uint8)], 1, 9, np.random.default_rng(0)), "8x8"),
     ],
 )

@@ -139,9 +139,9 @@ def test_a_damaged_file_is_named_when_its_turn_comes(joined):
     ("numbers", "sentence"),
     [
         ({"size": 0}, "size is 0"),
-        ({"batch": 0}, "batch 0"),
+        ({"batch": 0}, "batch is 0"),
         ({"load_size": 7}, "load_size is 7"),
-        ({"direction": "up"}, "'AtoB' or 'BtoA'"),
+        ({"direction": "up"}, "expected one of AtoB, BtoA"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

@@ -17,7 +17,7 @@ def test_hues_are_those_of_the_colour_circle():
 
 
 def test_on_black_everything_outside_the_mask_is_dark_and_inside_is_the_object():
-    batch = next(objects.train(32, 64))
+    batch = next(objects.train("objects_black", 32, 64, 0))
     inside = batch["source_mask"] > 0.5
     brightest = batch["source"].amax(1, keepdim=True)
     assert brightest[inside].min() > -0.1
@@ -26,7 +26,7 @@ def test_on_black_everything_outside_the_mask_is_dark_and_inside_is_the_object()
 
 
 def test_natural_backgrounds_change_the_ground_and_the_source_s_ground_is_not_the_target_s():
-    batch = next(objects.train(32, 16, source="objects_natural"))
+    batch = next(objects.train("objects_natural", 32, 16, 0))
     ground = batch["source"][(batch["source_mask"] < 0.5).expand(-1, 3, -1, -1)]
     assert ground.std() > 0.2
     assert set(batch) == {"source", "source_label", "source_mask", "target"}
@@ -37,7 +37,7 @@ def test_every_class_has_its_own_area_and_all_occur():
     areas = [objects.shapes(np.full(50, label), 32, rng).mean() for label in range(len(objects.CLASSES))]
     assert areas[0] > areas[-1] > 0.05  # a disc and half of it
     assert areas[-1] == pytest.approx(areas[0] / 2, rel=0.15)
-    labels = objects.evaluation(16)["source_label"]
+    labels = objects.evaluation("objects_black", 16)["source_label"]
     assert sorted(labels.unique().tolist()) == list(range(len(objects.CLASSES)))
 
 
@@ -46,17 +46,19 @@ def test_splits_are_different_pictures_and_fixed():
     pictures = [{image.tobytes() for image in some} for some in sets]
     assert not pictures[0] & pictures[1]
     assert not (pictures[0] | pictures[1]) & pictures[2]
-    assert torch.equal(objects.evaluation(16)["target"], objects.evaluation(16)["target"])
-    labelled = next(objects.labelled(16, 8, look="target"))
+    assert torch.equal(
+        objects.evaluation("objects_black", 16)["target"], objects.evaluation("objects_black", 16)["target"]
+    )
+    labelled = next(objects.labelled("objects_black", 16, 8, 0, look="target"))
     assert {image.tobytes() for image in to_uint8(labelled["image"])} <= pictures[0]
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: objects.train(8), "size is 8"),
-        (lambda: objects.train(source="digits"), "'digits'"),
-        (lambda: objects.labelled(look="fresh"), "'fresh'"),
+        (lambda: objects.train("objects_black", 8, 32, 0), "size is 8"),
+        (lambda: objects.train("digits", 16, 32, 0), "'digits'"),
+        (lambda: objects.labelled("objects_black", 16, 32, 0, look="fresh"), "'fresh'"),
     ],
 )
 def test_wrong_arguments_are_named(call, said):

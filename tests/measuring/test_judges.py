@@ -36,9 +36,9 @@ def test_a_change_of_the_recipe_or_the_drawing_asks_for_a_new_judge(monkeypatch)
 def test_the_segmenter_learns_and_its_features_have_the_stated_width():
     torch.manual_seed(0)
     game = judges.Segmentation(judges.SegmenterRecipe(size=32, steps=80, base=8))
-    history = judges.fit(game, facades.train(32, 8, 1), 80, progress=False)
+    history = judges.fit(game, facades.train("procedural", 32, 8, 1), 80, progress=False)
     assert history.mean("cross_entropy", 5) < 0.75 * history.terms["cross_entropy"][0]
-    images = facades.evaluation(32, 3)["target"]
+    images = facades.evaluation("procedural", 32, count=3)["target"]
     assert game.segmenter(images).shape == (3, 12, 32, 32)
     assert judges.Features(game.segmenter)(images).shape == (3, game.segmenter.num_features)
 

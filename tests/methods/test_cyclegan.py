@@ -313,7 +313,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     def train(folder, steps, resume=False):
         torch.manual_seed(3)
         method = CycleGAN(replace(TINY, pool=3, steps=6))  # a pool that overflows before the interruption
-        data = facades.train(32, 2, seed=3, paired=False)
+        data = facades.train("procedural", 32, 2, seed=3, paired=False)
         fit(method, data, steps, rates=method.recipe.rates(), folder=folder, resume=resume, progress=False)
         return method.state_dict()
 

@@ -189,7 +189,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     def train(folder, steps, resume=False):
         torch.manual_seed(3)
         method = Pix2Pix(replace(TINY, norm="batch", dropout_layers=2, steps=6))
-        data = facades.train(32, 2, seed=3)
+        data = facades.train("procedural", 32, 2, seed=3)
         fit(method, data, steps, rates=method.recipe.rates(), folder=folder, resume=resume, progress=False)
         return method.state_dict()
 

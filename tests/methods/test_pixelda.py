@@ -227,7 +227,15 @@ def test_the_unlabelled_target_teaches_the_discriminator_only():
 def trained(steps=3, seed=3, folder=None, resume=False):
     torch.manual_seed(seed)
     method = PixelDA(TINY)
-    fit(method, digits.train(16, 4, seed), steps, folder=folder, resume=resume, progress=False, precision="fp32")
+    fit(
+        method,
+        digits.train("digits", 16, 4, seed),
+        steps,
+        folder=folder,
+        resume=resume,
+        progress=False,
+        precision="fp32",
+    )
     return method
 
 
@@ -243,7 +251,7 @@ def test_the_same_seed_gives_the_same_run_and_resuming_changes_nothing(tmp_path)
 def test_another_classifier_learns_from_a_frozen_generator():
     method = trained(1)
     before = [p.clone() for p in method.generator.parameters()]
-    source = next(digits.train(16, 64, seed=0))
+    source = next(digits.train("digits", 16, 64, seed=0))
     images = method.translate(source["source"])
     other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(3 * 16 * 16), torch.nn.Linear(3 * 16 * 16, 10))
     optimiser = torch.optim.Adam(other.parameters(), lr=1e-2)
@@ -296,7 +304,7 @@ def test_methods_are_built_again_from_their_settings():
 def test_the_reference_trains_its_task_and_adapts_nothing():
     torch.manual_seed(0)
     method = TaskAlone(TINY)
-    stream = digits.labelled(16, 4)
+    stream = digits.labelled("digits", 16, 4, seed=0)
     before = [p.clone() for p in method.parameters()]
     assert set(play(method, make_optimisers(method), next(stream), 0)) == {"task"}
     assert not unchanged(method, before)

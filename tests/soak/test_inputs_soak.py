@@ -113,8 +113,8 @@ def all_of(stream) -> None:
 
 
 READERS = {
-    "facades/train": (lambda root: all_of(facades.train(32, 2, source="cmp", load_size=36)), "facades/train/3.png"),
-    "facades/test": (lambda root: facades.evaluation(32, 6, source="cmp"), "facades/test/3.png"),
+    "facades/train": (lambda root: all_of(facades.train("cmp", 32, 2, 0, load_size=36)), "facades/train/3.png"),
+    "facades/test": (lambda root: facades.evaluation("cmp", 32), "facades/test/3.png"),
     "own pairs": (lambda root: all_of(folders.pairs(root / "pairs", size=32, batch=2)), "pairs/3.png"),
     "own halves": (
         lambda root: all_of(folders.pairs(root / "two/trainA", root / "two/trainB", size=32, batch=2)),
@@ -124,8 +124,8 @@ READERS = {
         lambda root: all_of(folders.unpaired(root / "two/trainA", root / "two/trainB", size=32, batch=2)),
         "two/trainA/3_A.png",
     ),
-    "unpaired set, train": (lambda root: all_of(unpaired.train("horse2zebra", 32, 2)), "horse2zebra/trainA/3_A.png"),
-    "unpaired set, test": (lambda root: unpaired.evaluation("horse2zebra", 32, 6), "horse2zebra/testB/3_B.png"),
+    "unpaired set, train": (lambda root: all_of(unpaired.train("horse2zebra", 32, 2, 0)), "horse2zebra/trainA/3_A.png"),
+    "unpaired set, test": (lambda root: unpaired.evaluation("horse2zebra", 32), "horse2zebra/testB/3_B.png"),
 }
 
 

@@ -4,6 +4,7 @@ from i2i_tutor.data.facades.drawing import CLASSES, COLOURS, colourise, draw, to
 from i2i_tutor.data.facades.world import (
     EVALUATION_PHOTO,
     FIRST_EVALUATION_HOUSE,
+    FIRST_TUNING_HOUSE,
     SOURCES,
     TASKS,
     TRAINING_HOUSES,
@@ -19,6 +20,7 @@ __all__ = [
     "COLOURS",
     "EVALUATION_PHOTO",
     "FIRST_EVALUATION_HOUSE",
+    "FIRST_TUNING_HOUSE",
     "SOURCES",
     "TASKS",
     "TRAINING_HOUSES",

@@ -2,23 +2,22 @@
 
 Label maps have the 12 classes of the CMP façade database in both. The procedural world is endless: training draws
 houses 0 to 2^20 - 1 in photographs 0 to 2^20 - 1, evaluation houses from 2^25 on in photograph 2^20, which no training
-ever sees. On the houses from 2^24 to 2^25 - 1 the chapters' settings were tuned; nothing is reported on them.
+ever sees. The tuning split has the houses from 2^24 to 2^25 - 1; nothing is reported on them.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_whole
 from i2i_tutor.data import download
 from i2i_tutor.data.facades.drawing import colourise, draw, to_labels
-from i2i_tutor.data.folders import Item, Shelf, check_sizes, find_pairs, read_pair, unrelated
+from i2i_tutor.data.folders import FOLDERS, Item, Shelf, check_sizes, find_pairs, read_pair, unrelated
 from i2i_tutor.data.images import DataError, resize, resize_labels, stack
-from i2i_tutor.data.streams import Batch, Stream, epoch_indices, to_tensor
+from i2i_tutor.data.streams import Make, Stream, epoch_indices, to_tensor
 
 Task = Literal["labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"]
 Source = Literal["procedural", "cmp"]
@@ -26,20 +25,22 @@ TASKS: tuple[str, ...] = get_args(Task)
 SOURCES: tuple[str, ...] = get_args(Source)
 
 TRAINING_HOUSES = TRAINING_PHOTOS = 2**20
-FIRST_EVALUATION_HOUSE = 2**25
+FIRST_TUNING_HOUSE, FIRST_EVALUATION_HOUSE = 2**24, 2**25
+FIXED_HOUSES = 100  # in a fixed set that nobody asked to be larger
 EVALUATION_PHOTO = 2**20
 EDGE_THRESHOLD = 200  # of the Sobel gradient: a straight step of 50 grey levels
 
 
 def train(
-    size: int = 64,
-    batch: int = 4,
-    seed: int = 0,
+    source: Source,
+    size: int,
+    batch: int,
+    seed: int,
+    *,
     task: Task = "labels_to_photo",
-    source: Source = "procedural",
+    paired: bool = True,
     load_size: int | None = None,
     ahead: int = 0,
-    paired: bool = True,
 ) -> Stream:
     """Endless stream of façades, float32 ``(N, 3, size, size)`` in [-1, 1].
 
@@ -47,39 +48,52 @@ def train(
     of the same kinds, of houses drawn independently.
 
     Args:
-        task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white.
         source: "procedural", or "cmp": the 400 training pairs, found in ``facades/train`` under ``I2I_DATA`` or
             downloaded, resized to ``load_size``, cropped and mirrored at random, both sides alike.
+        size: side of the images, 16 to 512 pixels.
+        task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white.
         load_size: for "cmp", by default 286/256 of ``size``, as in the paper. Procedural houses are drawn at ``size``.
         ahead: batches made in advance in the background.
 
     Raises:
         ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(size, task, source)
+    _check(source, size, task)
     load_size = check_sizes(size, batch, load_size)
-    if source == "procedural":
-        stream = _procedural_stream(size, batch, seed, task, ahead, paired)
-    else:
-        stream = _cmp_stream(size, batch, seed, task, load_size, ahead, paired)
-    stream.about = {"world": "facades", "source": source, "task": task, "size": size, "batch": batch, "paired": paired}
-    return stream
+    make = (
+        _procedural_batches(size, batch, task, paired)
+        if source == "procedural"
+        else _cmp_batches(size, batch, seed, task, paired, load_size)
+    )
+    about = {"world": "facades", "source": source, "task": task, "size": size, "batch": batch, "paired": paired}
+    return Stream(make, seed, ahead, about)
 
 
 def evaluation(
-    size: int = 64, count: int = 100, task: Task = "labels_to_photo", source: Source = "procedural"
+    source: Source,
+    size: int,
+    *,
+    split: Split = "evaluation",
+    count: int | None = None,
+    task: Task = "labels_to_photo",
 ) -> Batch:
-    """The first ``count`` houses of the fixed evaluation set; none of them is in the training stream.
+    """The first ``count`` houses of a fixed set; none of them is in the training stream.
 
     Returns ``input`` and ``target`` like ``train`` and ``labels``, int64 class numbers ``(N, size, size)``. Those of
-    "cmp" (its 106 test pairs) are the classes of the nearest colours, found before resizing by nearest neighbour.
+    "cmp" are the classes of the nearest colours, found before resizing by nearest neighbour.
+
+    Args:
+        split: of "cmp", "evaluation" is its folder ``test`` (106 pairs), "tuning" its folder ``val``, which only
+            pix2pix's archive has (100 pairs).
+        count: by default all of "cmp", and 100 houses of the endless procedural set.
+
+    Raises:
+        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(size, task, source)
-    if count < 1:
-        raise ValueError(f"count is {count}; expected at least 1")
-    labels, maps, photos = (
-        _procedural_evaluation(size, count) if source == "procedural" else _cmp_evaluation(size, count)
-    )
+    _check(source, size, task)
+    check_choice("split", split, get_args(Split))
+    houses = _procedural_set if source == "procedural" else _cmp_set
+    labels, maps, photos = houses(size, split, count)
     first, second = _views(task, maps, photos)
     return {
         "input": to_tensor(first),
@@ -88,38 +102,36 @@ def evaluation(
     }
 
 
-def _check(size: int, task: str, source: str) -> None:
-    if task not in TASKS:
-        raise ValueError(f"task is {task!r}; expected one of {', '.join(TASKS)}")
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}; expected one of {', '.join(SOURCES)}")
-    if not 16 <= size <= 512:
-        raise ValueError(f"size is {size}; façades come with 16 to 512 pixels")
+def _check(source: str, size: int, task: str) -> None:
+    check_choice("source", source, SOURCES)
+    check_whole("size", size, 16, 512)
+    check_choice("task", task, TASKS)
 
 
 # --- procedural ----------------------------------------------------------------------------------------------------
 
 
-def _procedural_stream(size: int, batch: int, seed: int, task: str, ahead: int, paired: bool) -> Stream:
+def _procedural_batches(size: int, batch: int, task: str, paired: bool) -> Make:
     def make(position: int, rng: np.random.Generator) -> Batch:
         houses = rng.integers(0, TRAINING_HOUSES, batch if paired else 2 * batch)
         labels, photos = draw(houses, size, photo=int(rng.integers(0, TRAINING_PHOTOS)))
         first, second = _views(task, colourise(labels), photos)
         return _batch(first, second) if paired else _unpaired_batch(first[:batch], second[batch:])
 
-    return Stream(make, seed, ahead)
+    return make
 
 
-def _procedural_evaluation(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    houses = range(FIRST_EVALUATION_HOUSE, FIRST_EVALUATION_HOUSE + count)
-    labels, photos = draw(houses, size, photo=EVALUATION_PHOTO)
+def _procedural_set(size: int, split: Split, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    count = FIXED_HOUSES if count is None else check_count(count, FIRST_TUNING_HOUSE, "a fixed set of houses")
+    first = FIRST_EVALUATION_HOUSE if split == "evaluation" else FIRST_TUNING_HOUSE
+    labels, photos = draw(range(first, first + count), size, photo=EVALUATION_PHOTO)
     return labels, colourise(labels), photos
 
 
 # --- CMP -----------------------------------------------------------------------------------------------------------
 
 
-def _cmp_stream(size: int, batch: int, seed: int, task: str, load_size: int, ahead: int, paired: bool) -> Stream:
+def _cmp_batches(size: int, batch: int, seed: int, task: str, paired: bool, load_size: int) -> Make:
     shelf = Shelf(_cmp_items("train"), load_size, read_pair)
 
     def views(position: int, rng: np.random.Generator, order: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,13 +144,12 @@ def _cmp_stream(size: int, batch: int, seed: int, task: str, load_size: int, ahe
             return _batch(first, second)
         return _unpaired_batch(first, views(position, rng, unrelated(seed))[1])
 
-    return Stream(make, seed, ahead)
+    return make
 
 
-def _cmp_evaluation(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    items = _cmp_items("test")
-    if count > len(items):
-        raise ValueError(f"count is {count}; the CMP test set here has {len(items)} pairs")
+def _cmp_set(size: int, split: Split, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    items = _cmp_items(FOLDERS[split])
+    count = check_count(count, len(items), f"the {split} split of the CMP façades")
     pairs = [read_pair(item) for item in items[:count]]
     labels = np.stack([resize_labels(to_labels(np.asarray(drawn)), size) for _, drawn in pairs])
     maps = stack([resize(drawn, size) for _, drawn in pairs])
@@ -146,21 +157,14 @@ def _cmp_evaluation(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.n
     return labels, maps, photos
 
 
-def _cmp_items(split: Literal["train", "test"]) -> Sequence[Item]:
+def _cmp_items(split: str) -> Sequence[Item]:
     """Pairs (photo, label map) in pix2pix's layout (one folder) or CycleGAN's (two), wherever they are."""
-    root = _cmp_folder()
+    root = download.find("facades") or download.fetch(download.FACADES)
     if (root / split).is_dir():
         return find_pairs(root / split)
     if (root / f"{split}A").is_dir():
         return find_pairs(root / f"{split}A", root / f"{split}B")
     raise DataError(f"{root} holds neither {split} (photo and labels side by side) nor {split}A and {split}B")
-
-
-def _cmp_folder() -> Path:
-    own = os.environ.get("I2I_DATA")
-    if own and (Path(own) / "facades").is_dir():
-        return Path(own) / "facades"
-    return download.fetch(download.FACADES)
 
 
 # --- the two views of a house that a task wants --------------------------------------------------------------------

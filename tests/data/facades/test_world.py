@@ -55,9 +55,9 @@ def maps(images):
 
 @pytest.mark.parametrize("task", facades.TASKS)
 def test_batches_have_the_shapes_and_ranges_of_the_contract(task):
-    batch = next(facades.train(size=32, batch=3, task=task))
+    batch = next(facades.train("procedural", 32, 3, 0, task=task))
     assert set(batch) == {"input", "target"}
-    held = facades.evaluation(size=32, count=3, task=task)
+    held = facades.evaluation("procedural", 32, count=3, task=task)
     assert set(held) == {"input", "target", "labels"}
     for images in (*batch.values(), held["input"], held["target"]):
         assert images.shape == (3, 3, 32, 32)
@@ -70,24 +70,24 @@ def test_batches_have_the_shapes_and_ranges_of_the_contract(task):
 
 
 def test_labels_are_the_truth_of_the_label_maps():
-    held = facades.evaluation(size=32, count=4)
+    held = facades.evaluation("procedural", 32, count=4)
     assert np.array_equal(to_labels(to_uint8(held["input"])), held["labels"].numpy())
-    back = facades.evaluation(size=32, count=4, task="photo_to_labels")
+    back = facades.evaluation("procedural", 32, count=4, task="photo_to_labels")
     assert torch.equal(back["target"], held["input"])
     assert torch.equal(back["input"], held["target"])
 
 
 def test_training_is_a_pure_function_of_seed_and_position():
-    stream = facades.train(size=32, batch=2, seed=5)
+    stream = facades.train("procedural", 32, 2, 5)
     next(stream)
     second = next(stream)
-    assert torch.equal(facades.train(size=32, batch=2, seed=5).batch(1)["target"], second["target"])
-    assert not torch.equal(facades.train(size=32, batch=2, seed=6).batch(1)["target"], second["target"])
+    assert torch.equal(facades.train("procedural", 32, 2, 5).batch(1)["target"], second["target"])
+    assert not torch.equal(facades.train("procedural", 32, 2, 6).batch(1)["target"], second["target"])
     assert not torch.equal(stream.batch(2)["target"], second["target"])
 
 
 def test_evaluation_is_fixed_whatever_its_length():
-    many, few = facades.evaluation(size=32, count=5), facades.evaluation(size=32, count=2)
+    many, few = facades.evaluation("procedural", 32, count=5), facades.evaluation("procedural", 32, count=2)
     assert all(torch.equal(many[key][:2], few[key]) for key in few)
 
 
@@ -97,11 +97,11 @@ def test_no_house_and_no_photograph_serves_both_training_and_evaluation(monkeypa
     monkeypatch.setattr(
         world, "draw", lambda i, size, photo: drawn.append((list(i), photo)) or original(i, size, photo)
     )
-    stream = facades.train(size=16, batch=4)
+    stream = facades.train("procedural", 16, 4, 0)
     for _ in range(20):
         next(stream)
     training, drawn[:] = list(drawn), []
-    facades.evaluation(size=16, count=4)
+    facades.evaluation("procedural", 16, count=4)
     assert max(max(numbers) for numbers, _ in training) < 2**20 <= 2**24 <= min(drawn[0][0])
     assert all(photo < 2**20 for _, photo in training)
     assert drawn[0][1] >= 2**20
@@ -112,7 +112,7 @@ def test_unpaired_batches_hold_different_houses(monkeypatch):
     drawn = []
     original = world.draw
     monkeypatch.setattr(world, "draw", lambda i, size, photo: drawn.extend(i) or original(i, size, photo))
-    batch = next(facades.train(size=16, batch=3, paired=False))
+    batch = next(facades.train("procedural", 16, 3, 0, paired=False))
     assert {key: tuple(x.shape) for key, x in batch.items()} == {"a": (3, 3, 16, 16), "b": (3, 3, 16, 16)}
     assert len(set(drawn)) == 6
 
@@ -127,19 +127,21 @@ def test_unpaired_batches_hold_different_houses(monkeypatch):
     ],
 )
 def test_wrong_arguments_get_a_sentence(arguments, sentence):
-    for call in (facades.train, facades.evaluation):
-        with pytest.raises(ValueError, match=sentence):
-            call(**arguments)
+    wanted = {"source": "procedural", "size": 32, **arguments}
+    with pytest.raises(ValueError, match=sentence):
+        facades.train(**wanted, batch=1, seed=0)
+    with pytest.raises(ValueError, match=sentence):
+        facades.evaluation(**wanted)
 
 
 def test_wrong_numbers_get_a_sentence(small_cmp):
     for call in (
-        lambda: facades.train(batch=0),
-        lambda: facades.train(load_size=32),
-        lambda: facades.evaluation(count=0),
-        lambda: facades.evaluation(count=7, source="cmp"),
+        lambda: facades.train("procedural", 64, 0, 0),
+        lambda: facades.train("procedural", 64, 4, 0, load_size=32),
+        lambda: facades.evaluation("procedural", 64, count=0),
+        lambda: facades.evaluation("cmp", 64, count=7),
     ):
-        with pytest.raises(ValueError, match=r"(batch|load_size|count) (is )?\d+"):
+        with pytest.raises(ValueError, match=r"(batch|load_size|count) is \d+"):
             call()
 
 
@@ -166,7 +168,7 @@ def test_edges_are_black_on_both_sides_of_a_steep_step():
 
 
 def test_cmp_pairs_stay_together(small_cmp):
-    stream = facades.train(size=16, batch=6, source="cmp")
+    stream = facades.train("cmp", 16, 6, 0)
     for _ in range(3):
         batch = next(stream)
         assert maps(batch["input"]) == houses(batch["target"])
@@ -174,7 +176,7 @@ def test_cmp_pairs_stay_together(small_cmp):
 
 
 def test_cmp_unpaired_sides_are_shuffled_independently(small_cmp):
-    stream = facades.train(size=16, batch=6, source="cmp", paired=False)
+    stream = facades.train("cmp", 16, 6, 0, paired=False)
     agreeing = 0
     for _ in range(10):
         batch = next(stream)
@@ -185,7 +187,7 @@ def test_cmp_unpaired_sides_are_shuffled_independently(small_cmp):
 
 
 def test_cmp_evaluation_is_the_test_split_in_order(small_cmp):
-    held = facades.evaluation(size=16, count=6, source="cmp")
+    held = facades.evaluation("cmp", 16, count=6)
     assert held["labels"][:, 3, 3].tolist() == houses(held["target"]) == list(range(6))
 
 
@@ -193,7 +195,7 @@ def test_cmp_is_downloaded_where_it_is_not_at_hand(small_cmp, tmp_path, monkeypa
     monkeypatch.setenv("I2I_DATA", str(tmp_path / "elsewhere"))
     asked = []
     monkeypatch.setattr(download, "fetch", lambda archive: asked.append(archive) or small_cmp)
-    next(facades.train(size=16, batch=1, source="cmp"))
+    next(facades.train("cmp", 16, 1, 0))
     assert asked == [download.FACADES]
 
 
@@ -201,23 +203,23 @@ def test_an_unknown_layout_is_refused_by_name(tmp_path, monkeypatch):
     (tmp_path / "facades" / "base").mkdir(parents=True)
     monkeypatch.setenv("I2I_DATA", str(tmp_path))
     with pytest.raises(ValueError, match="holds neither train"):
-        facades.train(source="cmp")
+        facades.train("cmp", 64, 4, 0)
 
 
 @needs_cmp
 def test_the_real_set_has_400_training_and_106_test_pairs():
-    held = facades.evaluation(size=32, count=106, source="cmp")
+    held = facades.evaluation("cmp", 32, count=106)
     assert held["labels"].shape == (106, 32, 32)
     assert set(held["labels"].unique().tolist()) == set(range(12))
     with pytest.raises(ValueError, match="has 106 pairs"):
-        facades.evaluation(size=32, count=107, source="cmp")
+        facades.evaluation("cmp", 32, count=107)
     assert len(facades._cmp_items("train")) == 400
 
 
 @needs_cmp
 def test_the_real_label_maps_are_on_the_input_side():
     """A label map's pixels lie near the 12 class colours; a photo's do not."""
-    held = facades.evaluation(size=256, count=5, source="cmp")
+    held = facades.evaluation("cmp", 256, count=5)
 
     def far_from_the_palette(images):
         pixels = to_uint8(images)[:, ::4, ::4].astype(int)
@@ -228,7 +230,7 @@ def test_the_real_label_maps_are_on_the_input_side():
 
 @needs_cmp
 def test_the_real_stream_keeps_the_contract():
-    batch = next(facades.train(size=64, batch=4, source="cmp", task="edges_to_photo"))
+    batch = next(facades.train("cmp", 64, 4, 0, task="edges_to_photo"))
     assert batch["input"].shape == batch["target"].shape == (4, 3, 64, 64)
     assert set(batch["input"].unique().tolist()) == {-1.0, 1.0}
     assert batch["target"].min() < -0.5
