@@ -5,19 +5,25 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from i2i_tutor import methods
-from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack, write_png
+from i2i_tutor.data.download import FULL
+from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack
 from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.files import write_atomically
 from i2i_tutor.methods.base import Method
 from i2i_tutor.training import checkpoints
 
 Translate = Callable[[Tensor], Tensor]
+SOFTWARE = "i2i-tutor translate"  # PNG's standard keyword "Software" tells our results from everybody else's files
 
 
 class TranslationError(RuntimeError):
@@ -59,6 +65,7 @@ def translate_files(
 
     Each picture is resized to a square, translated, and written under its own name with the suffix ``.png``. Whatever
     noise a method draws, it draws anew from seed 0 for each picture, so a result does not depend on the others.
+    Results of an earlier call are replaced (each PNG says that it is one); no other file is ever overwritten.
 
     Args:
         checkpoint: folder that ``fit`` wrote.
@@ -70,10 +77,12 @@ def translate_files(
 
     Raises:
         CheckpointError: see ``load_method``.
-        DataError: ``source`` is missing or has no pictures, or two results or an input and a result share a file.
+        DataError: before anything is written: ``source`` is missing or has no pictures, two results share a file, or
+            a file that is no earlier result is in the way.
         ValueError: ``size`` does not suit the network, ``size`` and ``keep_size`` are both given, or the method has no
             such ``direction``.
-        TranslationError: at the end, where some pictures are damaged; all others have been written by then.
+        TranslationError: at the end, if some pictures could not be read or written; all others are there by then.
+        OSError: the disk is full.
     """
     if keep_size and size is not None:
         raise ValueError(f"size is {size} and keep_size is set; give one of them")
@@ -106,7 +115,14 @@ def _translate_all(
             failures.append(str(error))
             continue
         pixels = np.array(image)[None] if keep_size else stack([resize(image, side)])
-        write_png(target, _run(translate, pixels, side, device))
+        result = _run(translate, pixels, side, device)
+        try:
+            _write(target, result)
+        except OSError as error:  # a name that is too long for this disk, say
+            if error.errno in FULL:
+                raise
+            failures.append(f"{target} cannot be written ({error.strerror or error})")
+            continue
         written.append(target)
     if failures:
         raise TranslationError(failures, written)
@@ -123,8 +139,25 @@ def _run(translate: Translate, pixels: np.ndarray, multiple: int, device: torch.
     return to_uint8(result)[0, :height, :width]
 
 
+def _write(path: Path, image: np.ndarray) -> None:
+    mark = PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    write_atomically(path, lambda file: Image.fromarray(image).save(file, format="PNG", pnginfo=mark))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a result of an earlier call. A link is not: what it leads to has another owner."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software") == SOFTWARE
+    except Exception:  # damaged, unreadable, no PNG: not known to be ours
+        return False
+
+
 def _plan(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Pairs (picture, result). Refuses what would overwrite a picture or one result with another."""
+    """Pairs (picture, result). Refuses what would overwrite a file of yours, or one result with another."""
     if not source.exists():
         raise DataError(f"{source} does not exist")
     pictures = list_images(source) if source.is_dir() else [source]
@@ -134,12 +167,17 @@ def _plan(source: Path, out: Path) -> list[tuple[Path, Path]]:
     if not single and out.is_file():
         raise DataError(f"{out} is a file; expected a folder for the results")
     inputs = {path.resolve() for path in pictures}
-    claimed: dict[Path, Path] = {}
+    jobs: dict[str, tuple[Path, Path]] = {}
     for path in pictures:
         target = out if single else out / f"{path.stem}.png"
-        if target.resolve() in inputs:
-            raise DataError(f"the result of {path} would overwrite the picture {target}; choose another place")
-        if target in claimed:
-            raise DataError(f"{claimed[target]} and {path} would both become {target}; rename one of them")
-        claimed[target] = path
-    return [(path, target) for target, path in claimed.items()]
+        if target.resolve() in inputs or (os.path.lexists(target) and not _is_ours(target)):
+            raise DataError(
+                f"the result of {path} would overwrite {target}, which is no earlier result; choose another place"
+            )
+        name = normalize("NFC", target.name).casefold()  # some disks take such names for one
+        if name in jobs:
+            other, theirs = jobs[name]
+            alike = "" if theirs == target else f" (and {theirs}, the same name on many disks)"
+            raise DataError(f"{other} and {path} would both become {target}{alike}; rename one of them")
+        jobs[name] = (path, target)
+    return list(jobs.values())

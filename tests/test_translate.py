@@ -1,6 +1,9 @@
 """From a folder of your own pairs to translated pictures."""
 
+import errno
 import json
+import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from i2i_tutor import cli
+from i2i_tutor import cli, translate
 from i2i_tutor.data import folders
 from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
@@ -123,16 +126,91 @@ def test_a_method_that_goes_both_ways_is_told_which(checkpoint, pictures, tmp_pa
         translate_files(checkpoint, pictures, tmp_path / "out", direction="BtoA")
 
 
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_nothing_of_yours_is_overwritten(checkpoint, pictures, tmp_path):
-    before = pixels(pictures / "1.png")
-    with pytest.raises(DataError, match="would overwrite"):
-        translate_files(checkpoint, pictures, pictures)
-    with pytest.raises(DataError, match="would overwrite"):
-        translate_files(checkpoint, pictures / "1.png", pictures / "1.png")
-    assert np.array_equal(pixels(pictures / "1.png"), before)
-    Image.fromarray(noise(32, 32)).save(pictures / "1.jpg")
-    with pytest.raises(DataError, match=r"would both become .*1\.png"):
+    Image.fromarray(noise(32, 32)).save(tmp_path / "1.jpg")
+    (tmp_path / "away").symlink_to(pictures, target_is_directory=True)
+    before = content(pictures)
+    for source, out in (
+        (pictures, pictures),
+        (pictures, tmp_path / "away"),
+        (pictures / "1.png", pictures / "1.png"),
+        (tmp_path / "1.jpg", pictures),  # its result would be called 1.png
+        (tmp_path / "1.jpg", pictures / "10.png"),
+    ):
+        with pytest.raises(DataError, match=r"would overwrite .*png, which is no earlier result"):
+            translate_files(checkpoint, source, out)
+    assert content(pictures) == before
+
+
+@pytest.mark.parametrize("kind", ["picture", "text", "empty", "link", "dangling link", "folder"])
+def test_whatever_is_in_the_way_is_refused_before_anything_is_written(kind, checkpoint, pictures, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "kept").mkdir()
+    translate_files(checkpoint, pictures / "10.png", tmp_path / "kept")
+    out.mkdir()
+    way = out / "10.png"  # the last one's
+    {
+        "picture": lambda: write_png(way, noise(9, 9)),
+        "text": lambda: way.write_text("notes"),
+        "empty": lambda: way.write_bytes(b""),
+        "link": lambda: way.symlink_to(tmp_path / "kept/10.png"),
+        "dangling link": lambda: way.symlink_to(tmp_path / "gone"),
+        "folder": way.mkdir,
+    }[kind]()
+    with pytest.raises(DataError, match=r"10\.png, which is no earlier result"):
+        translate_files(checkpoint, pictures, out)
+    assert [path.name for path in out.iterdir()] == ["10.png"]
+
+
+def test_results_of_an_earlier_call_are_replaced(checkpoint, pictures, tmp_path):
+    first = translate_files(checkpoint, pictures, tmp_path / "out", size=64)
+    assert translate_files(checkpoint, pictures, tmp_path / "out") == first
+    assert {pixels(path).shape for path in first} == {(32, 32, 3)}
+
+
+@pytest.mark.parametrize("other", ["1.jpg", "cafe\u0301.jpg", "A.jpg"])
+def test_two_pictures_that_would_share_a_result_are_refused(other, checkpoint, pictures, tmp_path):
+    for name in ("caf\u00e9.png", "a.png"):
+        write_png(pictures / name, noise(32, 32))
+    Image.fromarray(noise(32, 32)).save(pictures / other)
+    with pytest.raises(DataError, match="would both become"):
         translate_files(checkpoint, pictures, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_that_cannot_be_written_does_not_end_the_others(checkpoint, pictures, tmp_path, monkeypatch):
+    real = translate.write_atomically
+
+    def refuse(error, path, write):
+        if path.name == "2.png":
+            raise error
+        real(path, write)
+
+    too_long = OSError(errno.ENAMETOOLONG, "File name too long")
+    monkeypatch.setattr(translate, "write_atomically", partial(refuse, too_long))
+    with pytest.raises(TranslationError, match=r"1 of 3 .*2\.png cannot be written \(File name too long\)$") as caught:
+        translate_files(checkpoint, pictures, tmp_path / "out")
+    assert [path.name for path in caught.value.written] == ["1.png", "10.png"]
+    monkeypatch.setattr(translate, "write_atomically", partial(refuse, OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(OSError, match="No space left"):  # it would end all the others too
+        translate_files(checkpoint, pictures, tmp_path / "full")
+
+
+def test_a_name_of_any_length_is_translated_or_listed(checkpoint, pictures, tmp_path):
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    write_png(tmp_path / "long.png", noise(32, 32))
+    (tmp_path / "long.png").rename(pictures / ("x" * (longest - 4) + ".png"))
+    try:
+        written = translate_files(checkpoint, pictures, tmp_path / "out")
+        named = written[-1].name
+    except TranslationError as error:
+        written, (named,) = error.written, error.failures
+    assert "xxxx" in named
+    assert {"1.png", "2.png", "10.png"} <= {path.name for path in written}
 
 
 def test_wrong_places_get_a_sentence(checkpoint, pictures, tmp_path):
