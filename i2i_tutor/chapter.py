@@ -1,17 +1,26 @@
-"""What the first and the last cell of every chapter call: open a run, and close it with a table of claims."""
+"""What the cells of every chapter call: open a run, train an arm, record and show what came out, close it."""
 
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+from torch import Tensor
 
+from i2i_tutor import plots
+from i2i_tutor.film import Film
 from i2i_tutor.measuring import results
-from i2i_tutor.methods.base import Recipe
-from i2i_tutor.training import History
+from i2i_tutor.measuring.claims import judge
+from i2i_tutor.measuring.provenance import provenance
+from i2i_tutor.methods.base import Method, Recipe
+from i2i_tutor.training import BatchStream, History, fit
+from i2i_tutor.training.precision import Precision
 
 PROFILES = ("smoke", "fast", "paper")
 DEVICES = ("cpu", "cuda")
@@ -30,13 +39,49 @@ class Run:
     out: Path
     resume: bool
     parameters: dict[str, Any]
-    metrics: results.Metrics = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)  # arm -> metric -> value
     trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judge: str | None = None
     began: float = field(default_factory=time.monotonic)
 
-    def checkpoints(self, name: str) -> Path:
-        """Folder for the checkpoints of one training of this run."""
-        return self.out / "checkpoints" / name
+    def fit(
+        self,
+        arm: str,
+        model: Method,
+        data: BatchStream,
+        film: Film | None = None,
+        *,
+        precision: Precision = "auto",
+    ) -> History:
+        """Train one arm ("method", "baseline", ...) by its recipe, note how that went, and say how long it took.
+
+        Its checkpoints stand in the run's folder under the arm's name; a resumed run continues from them.
+        """
+        history = fit(
+            model, data, model.recipe.steps, rates=model.recipe.rates(), device=self.device, precision=precision,
+            callbacks=[film] if film else [], folder=self.out / "checkpoints" / arm, resume=self.resume, title=arm,
+        )  # fmt: skip
+        self.trainings[arm] = {
+            "steps": history.steps,
+            "seconds": history.seconds,
+            "arithmetic": history.arithmetic,
+            "interrupted": history.interrupted,
+        }
+        print(f"{arm}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
+        return history
+
+    @torch.no_grad()
+    def in_parts(self, function: Callable[[Tensor], Tensor], images: Tensor, count: int = 10) -> Tensor:
+        """``function`` of all images, ``count`` at a time on the run's device; the answers come back on the CPU."""
+        return torch.cat([function(part.to(self.device)).cpu() for part in images.split(count)])
+
+    def record(self, arm: str, metrics: Mapping[str, float]) -> None:
+        """Add measured numbers of one arm ("method", "baseline", ...); they end in the results file."""
+        self.metrics.setdefault(arm, {}).update(metrics)
+
+    def record_judge(self, report: Mapping[str, Any]) -> None:
+        """Note which judge reads this run's pictures, from the report that came with it."""
+        self.judge = report["judge"]
 
     def figure(self, name: str) -> Path:
         """Path under which a figure is kept beside the results."""
@@ -44,47 +89,36 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def record(self, arm: str, metrics: Mapping[str, float]) -> None:
-        """Add measured numbers of one arm ("method", "baseline", ...); they end in the results file."""
-        self.metrics.setdefault(arm, {}).update(metrics)
+    def show(self, name: str, figure: Figure) -> None:
+        """Show a figure, and keep it beside the results."""
+        figure.savefig(self.figure(name))
+        display(figure)
 
-    def trained(self, arm: str, history: History) -> None:
-        """Note how an arm was trained: steps, seconds, arithmetic, and whether it was interrupted."""
-        self.trainings[arm] = {
-            "steps": history.steps,
-            "seconds": history.seconds,
-            "arithmetic": history.arithmetic,
-            "interrupted": history.interrupted,
-        }
+    def claims_table(self, predictions: Mapping[str, bool | None]) -> Markdown:
+        """The chapter's live claims with what this run has measured, beside what the reader predicted (id → guess).
 
-    def judged(self) -> list[dict[str, Any]]:
-        """The chapter's live claims with what was measured.
-
-        At ``smoke``, and where a training was interrupted, nothing is judged: ``held`` is None.
+        At ``smoke``, and if a training was interrupted, nothing is judged: a dash stands in the place of the verdict.
         """
-        rows = [claim.judge(self.metrics) for claim in results.claims(self.chapter) if claim.live]
-        counts = self.profile != "smoke" and not any(one["interrupted"] for one in self.trainings.values())
-        return [row if counts else row | {"held": None} for row in rows if row]
+        rows = []
+        for verdict in judge([self._results() | {"arm": "this run"}]):
+            claim, decision = verdict.claim, verdict.seeds[self.seed]
+            guess = predictions.get(claim.id)
+            rows.append((claim.text, claim.paper, decision.baseline, decision.value, decision.held, guess))
+        return plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
 
     def close(self) -> Path:
-        """Write ``results.json`` and return its path."""
+        """Write ``results.json`` and return its path. Names every metric that is no finite number: it becomes null."""
+        for arm, found in self.metrics.items():
+            for name, value in found.items():
+                if not math.isfinite(value):
+                    print(f"{name} of {arm} is {value}; results.json holds null for it, and no claim on it holds")
         path = self.out / "results.json"
-        results.write(
-            path,
-            {
-                "chapter": self.chapter,
-                "profile": self.profile,
-                "seed": self.seed,
-                "source": self.source,
-                "parameters": self.parameters,
-                "metrics": self.metrics,
-                "trainings": self.trainings,
-                "claims": self.judged(),
-                "seconds": time.monotonic() - self.began,
-                **results.provenance(self.device),
-            },
-        )
+        results.write(path, self._results() | {"seconds": time.monotonic() - self.began} | provenance(self.device))
         return path
+
+    def _results(self) -> dict[str, Any]:
+        names = ("chapter", "profile", "seed", "source", "parameters", "metrics", "trainings", "judge")
+        return {name: getattr(self, name) for name in names}
 
 
 def open_run(

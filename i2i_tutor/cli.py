@@ -19,6 +19,7 @@ import typer
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch.runner import Event, Outcome
 from i2i_tutor.batch.runs import Job
+from i2i_tutor.measuring.claims import Verdict, judge
 from i2i_tutor.parameters import ParameterError
 
 main = typer.Typer(
@@ -168,9 +169,8 @@ def _show_results(folder: Path, seconds: float) -> None:
     if pictures:
         typer.echo(f"  pictures  {folder / 'figures'} ({len(pictures)})")
     typer.echo(f"  results   {folder / runs.RESULTS}")
-    results = runs.read_json(folder / runs.RESULTS) or {}
-    rows = report.judge([results | {"arm": "run", "seed": results.get("seed", 0)}]) if results.get("claims") else []
-    _claims_table(rows)
+    results = runs.read_json(folder / runs.RESULTS) or {}  # of a finished run: it is there, and whole
+    _claims_table(judge([results | {"arm": "run"}]))
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
@@ -333,26 +333,29 @@ def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
     """Print every claim over its seeds; exit code 1 where an expected one does not hold."""
-    rows = report.judge(report.read_runs(folder))
-    if not rows:
-        raise report.ReportError(f"no finished run under {folder} has recorded a claim")
-    _claims_table(rows)
+    verdicts = judge(report.read_runs(folder))
+    if not verdicts:
+        raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")
+    _claims_table(verdicts)
     for run in report.unfinished(folder):
         typer.echo(f"{run['folder']} is {run['state']} and not counted", err=True)
-    failed = [row["id"] for row in rows if row["failed"]]
+    failed = [verdict.claim.id for verdict in verdicts if verdict.failed]
     if failed:
-        _fail(f"{len(failed)} of {len(rows)} claims were expected to hold and do not: {', '.join(failed)}")
+        _fail(f"{len(failed)} of {len(verdicts)} claims were expected to hold and do not: {', '.join(failed)}")
 
 
-def _claims_table(rows: list[dict[str, Any]]) -> None:
-    chapter = None
-    for row in rows:
-        if (row["chapter"], row["arm"]) != chapter:
-            chapter = (row["chapter"], row["arm"])
-            typer.echo(f"\n{row['chapter']}, {row['arm']}")
-        differences = ", ".join("–" if value is None else f"{value:+.3g}" for value in row["differences"])
-        unexpected = ", expected otherwise" if (row["verdict"] == "held") > row["expected"] or row["failed"] else ""
-        typer.echo(f"  {row['verdict'] + unexpected:<12} {row['text']} (difference {differences}; seed {row['seeds']})")
+def _claims_table(verdicts: list[Verdict]) -> None:
+    heading = ""
+    for verdict in verdicts:
+        claim, state = verdict.claim, verdict.state
+        above, heading = heading, f"{claim.chapter}, {verdict.arm or 'arm beside arm'}"
+        if heading != above:
+            typer.echo(f"\n{heading}")
+        if verdict.failed or (state == "held" and not claim.expected):
+            state += ", expected otherwise"
+        differences = (decision.difference for decision in verdict.seeds.values())
+        shown = ", ".join("–" if difference is None else f"{difference:+.3g}" for difference in differences)
+        typer.echo(f"  {state:<12} {claim.text} (difference {shown}; seed {report.each_seed(verdict)})")
 
 
 @main.command()

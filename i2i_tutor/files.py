@@ -1,7 +1,8 @@
-"""Writing and checking files so that a kill, a full disk or a damaged download never leaves half a file behind."""
+"""Files of the book, and writing so that a kill, a full disk or a damaged download never leaves half a file behind."""
 
 import hashlib
 import os
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def book_file(name: str) -> Path:
+    """Path of a file of the book (``claims.toml``, ``results/pix2pix.json``), in a checkout or an installed package."""
+    places = [Path(__file__).parents[1] / "book", Path(sysconfig.get_path("data")) / "share/i2i-tutor/book"]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"the book's {name} is neither in a checkout nor in this installation")
 
 
 def sha256(path: Path) -> str:

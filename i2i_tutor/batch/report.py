@@ -11,10 +11,12 @@ from typing import Any
 
 from i2i_tutor.batch.runs import RESULTS, STATUS, is_busy, read_json
 from i2i_tutor.files import write_atomically, write_text
+from i2i_tutor.measuring import results
+from i2i_tutor.measuring.claims import Verdict, judge
 
 FIRST_COLUMNS = ("chapter", "arm", "seed", "profile", "source", "state", "seconds", "peak_memory_mib", "device")
 ROW_KEYS = (
-    *("chapter", "arm", "seed", "profile", "source", "parameters", "metrics", "claims"),
+    *("chapter", "arm", "seed", "profile", "source", "parameters", "metrics", "judge", "trainings"),
     *("seconds", "peak_memory_mib", "device", "versions", "git_commit"),
 )
 NOT_SETTINGS = ("out", "resume", "allow_slow")  # where and how, not what: they say nothing about a result
@@ -79,18 +81,26 @@ def gather(folder: Path | str) -> list[dict[str, Any]]:
     ``claims.l1_blurs.difference``, ``versions.torch``. An unfinished run is a row without numbers.
     """
     folder = Path(folder)
-    return [_flat(run) for run in read_runs(folder)] + [_flat(status) for status in unfinished(folder)]
+    runs = [_flat(run) | _decided(run) for run in read_runs(folder)]
+    return runs + [_flat(status) for status in unfinished(folder)]
+
+
+def _decided(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run by itself says to the book's claims."""
+    row: dict[str, Any] = {}
+    for verdict in judge([run]):
+        decision = verdict.seeds[run["seed"]]
+        name = f"claims.{verdict.claim.id}"
+        row |= {f"{name}.held": decision.held, f"{name}.difference": decision.difference}
+    return row
 
 
 def _flat(run: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for key, value in run.items():
-        if key == "claims":
-            for claim in value:
-                row |= {f"claims.{claim['id']}.{name}": claim.get(name) for name in ("held", "difference")}
-        elif isinstance(value, Mapping):
+        if isinstance(value, Mapping):
             row |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
-        else:
+        elif key != "claims":  # what older files say of claims, which may have changed since
             row[key] = value
     return row
 
@@ -159,7 +169,9 @@ def _markdown(
             lines += [f"![A dot per run for every metric and arm of {chapter}]({plot.name})", ""]
     if claims := judge(runs):
         lines += ["## Claims", "", "| chapter | arm | claim | seeds | held |", "|---|---|---|---|---|"]
-        lines += [f"| {c['chapter']} | {c['arm']} | {c['text']} | {c['seeds']} | {c['verdict']} |" for c in claims]
+        for one in claims:
+            cells = (one.claim.chapter, arm_of(one), one.claim.text, each_seed(one), one.state)
+            lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     if open_runs:
         lines += ["## Unfinished", "", "| run | state | why |", "|---|---|---|"]
@@ -209,18 +221,17 @@ def summary(folder: Path, commands: Sequence[str]) -> dict[str, Any]:
     """The rows of every finished run below a folder, and the commands that made them.
 
     Numbers have six significant digits, keys and rows a fixed order, so that equal runs give an equal file. A row has
-    {chapter, arm, seed, profile, source, parameters, metrics, claims, seconds, peak_memory_mib, device, versions,
-    git_commit}.
+    the keys of ``ROW_KEYS``; what the runs decide is not written down (see ``measuring.claims``).
     """
     runs = read_runs(folder)
     if not runs:
         raise ReportError(f"{folder} holds no finished run")
-    rows = [{key: _rounded(run.get(key)) for key in ROW_KEYS} for run in runs]
+    rows = [{key: results.rounded(run.get(key)) for key in ROW_KEYS} for run in runs]
     return {"commands": list(commands), "rows": rows}
 
 
 def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False) -> int:
-    """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB.
+    """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB, and mixed judges.
 
     With ``keep`` the file's rows of other runs (another chapter, arm or seed) stay, so that a sweep can be made
     in parts.
@@ -231,6 +242,7 @@ def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False)
         if old is None or not {"commands", "rows"} <= old.keys():
             raise ReportError(f"{to} holds no summary whose rows could be kept")
         content = _merged(old, content)
+    _check_judges(content["rows"])
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if len(text.encode()) > LARGEST_SUMMARY:
         raise ReportError(
@@ -250,45 +262,31 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {"commands": list(commands), "rows": [rows[key] for key in sorted(rows)]}
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
-    return value
+def _check_judges(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise if the pictures of one chapter and source were read by more than one judge: numbers that no table may mix.
 
-
-# --- claims --------------------------------------------------------------------------------------------------------
-
-
-def judge(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every claim of the runs over its seeds, one row per chapter, arm and claim.
-
-    A claim holds when it holds for every seed. Its ``verdict`` is "held", "not held" or "not judged" (no seed says no,
-    and at least one was not judged); ``failed`` says that an expected claim does not hold.
+    Rows that name no judge, as all did once, belong together.
     """
-    groups: dict[tuple[str, str, str], list[tuple[int, dict[str, Any]]]] = {}
-    for run in runs:
-        for claim in run.get("claims") or []:
-            groups.setdefault((run["chapter"], run["arm"], claim["id"]), []).append((run["seed"], claim))
-    return [_verdict(chapter, arm, sorted(some, key=lambda s: s[0])) for (chapter, arm, _), some in groups.items()]
+    judges: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        judges.setdefault((row["chapter"], row["source"]), set()).add(row.get("judge") or "no judge named")
+    for (chapter, source), names in judges.items():
+        if len(names) > 1:
+            raise ReportError(
+                f"the runs of {chapter} on {source} were read by several judges ({', '.join(sorted(names))}), so their "
+                "numbers must not stand in one table; run again what the older ones read"
+            )
 
 
-def _verdict(chapter: str, arm: str, judged: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
-    claim = judged[-1][1]
-    held = [one["held"] for _, one in judged]
-    verdict = "not held" if False in held else "not judged" if None in held else "held"
+# --- claims in words -----------------------------------------------------------------------------------------------
+
+
+def arm_of(verdict: Verdict) -> str:
+    """The setting that decided a claim, or the two whose runs were compared."""
+    return verdict.arm or f"{verdict.claim.arm} beside {verdict.claim.baseline}"
+
+
+def each_seed(verdict: Verdict) -> str:
+    """What every seed said: "0: yes, 1: no, 2: –"."""
     word = {True: "yes", False: "no", None: "–"}
-    return {
-        "chapter": chapter,
-        "arm": arm,
-        "id": claim["id"],
-        "text": claim["text"],
-        "differences": [one.get("difference") for _, one in judged],
-        "seeds": ", ".join(f"{seed}: {word[one['held']]}" for seed, one in judged),
-        "expected": claim["expected"],
-        "verdict": verdict,
-        "failed": verdict == "not held" and bool(claim["expected"]),
-    }
+    return ", ".join(f"{seed}: {word[decision.held]}" for seed, decision in verdict.seeds.items())

@@ -1,0 +1,116 @@
+"""Pictures that grow while a network learns, and a slider to leaf through them that needs no kernel."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from IPython.display import HTML
+from PIL import Image, ImageSequence
+from torch import Tensor
+
+from i2i_tutor.data.streams import to_uint8
+
+
+def log_spaced(steps: int) -> list[int]:
+    """0, 1, 2, 5, 10, 20, 50, ... and ``steps``: where most of a training's visible change happens."""
+    marks = {0, steps}
+    decade = 1
+    while decade <= steps:
+        marks |= {decade * factor for factor in (1, 2, 5) if decade * factor < steps}
+        decade *= 10
+    return sorted(marks)
+
+
+def strip(rows: Sequence[Tensor]) -> np.ndarray:
+    """Rows of images, each ``(N, C, H, W)`` in [-1, 1], as one uint8 picture: ``(rows * H, N * W, 3)``."""
+    return np.concatenate([np.concatenate(list(to_uint8(row.expand(-1, 3, -1, -1))), axis=1) for row in rows])
+
+
+def read_frames(path: Path) -> list[np.ndarray]:
+    """The frames of an animated picture, uint8 ``(H, W, 3)`` each, for :func:`scrub`."""
+    with Image.open(path) as film:
+        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+
+
+class Film:
+    """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
+
+    ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. ``translate``
+    is called with (method, images) where ``method.translate(images)`` is not what shall be filmed. What the film holds
+    travels in the checkpoints, so that the film of a resumed training is whole.
+    """
+
+    def __init__(self, images: Tensor, steps: int, translate: Callable[[Any, Tensor], Tensor] | None = None):
+        self.images, self.translate = images, translate or _translate
+        self.at = log_spaced(steps)
+        self.frames: list[np.ndarray] = []
+        self.labels: list[str] = []
+
+    def __call__(self, step: int, method) -> None:
+        if step in self.at and f"step {step}" not in self.labels:
+            images = self.images.to(next(method.parameters()).device)
+            self.frames.append(strip([self.translate(method, images)]))
+            self.labels.append(f"step {step}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"frames": [torch.from_numpy(frame) for frame in self.frames], "labels": list(self.labels)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.frames, self.labels = [frame.numpy() for frame in state["frames"]], list(state["labels"])
+
+
+def _translate(method: Any, images: Tensor) -> Tensor:
+    return method.translate(images)
+
+
+def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
+    """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
+
+    frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
+    what the reader sees change; enlarge: pixels of the page per pixel. Without script, and in print, all frames stand
+    below each other.
+    """
+    if len(frames) != len(labels) or not frames:
+        raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
+    items = []
+    for frame, label in zip(frames, labels, strict=True):
+        picture = Image.fromarray(frame)  # the page enlarges it, so that it stays small on the way
+        text = html.escape(f"{alt}: {label}", quote=True)
+        items.append(
+            f'<figure><img alt="{text}" src="{_data_uri(picture)}" style="width:100%;image-rendering:pixelated">'
+            f"<figcaption>{html.escape(label)}</figcaption></figure>"
+        )
+    slider = (
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" hidden '
+        f'aria-label="{html.escape(alt, quote=True)}" style="width:100%;height:44px">'
+    )
+    width = frames[0].shape[1] * enlarge
+    return HTML(f'<div class="i2i-scrub" style="max-width:{width}px">{slider}{"".join(items)}</div>{_SCRUB}')
+
+
+# Runs once per figure. Shows one frame at a time; a print style brings all of them back.
+_SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-scrub input{display:none}}
+.i2i-scrub figure{margin:0 0 .5em}</style>
+<script>document.querySelectorAll('.i2i-scrub').forEach(function (box) {
+  if (box.dataset.ready) return;
+  box.dataset.ready = 'yes';
+  var slider = box.querySelector('input'), frames = box.querySelectorAll('figure');
+  function show() {
+    frames.forEach(function (frame, k) { frame.style.display = k == slider.value ? '' : 'none'; });
+    slider.setAttribute('aria-valuetext', frames[slider.value].textContent);
+  }
+  slider.hidden = false;
+  slider.addEventListener('input', show);
+  show();
+});</script>"""
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=55)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
