@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Batch = dict[str, Tensor]
@@ -40,3 +41,20 @@ def check_images(images: Tensor) -> None:
     low, high = float(images.min()), float(images.max())
     if not (low >= -1.001 and high <= 1.001):  # also false for NaN
         raise ValueError(f"images hold values from {low:.3g} to {high:.3g}; expected [-1, 1]")
+
+
+def check_masks(masks: Tensor, images: Tensor) -> None:
+    """Raise unless ``masks`` is ``(N, 1, H, W)`` for images ``(N, C, H, W)``, with values from 0 to 1."""
+    expected = (len(images), 1, *images.shape[2:])
+    if masks.shape != expected:
+        raise ValueError(f"the masks are {tuple(masks.shape)}; expected {expected}, one for each image")
+    low, high = float(masks.min()), float(masks.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"the masks hold values from {low:.3g} to {high:.3g}; expected 0 to 1")
+
+
+def check_label_maps(labels: Tensor, images: Tensor) -> None:
+    """Raise unless ``labels`` is ``(N, H, W)`` of integers for images ``(N, C, H, W)``."""
+    expected = (len(images), *images.shape[2:])
+    if labels.shape != expected or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"the label maps are {labels.dtype} {tuple(labels.shape)}; expected integers {expected}")

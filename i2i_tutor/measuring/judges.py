@@ -1,27 +1,28 @@
 """The small networks that measure: trained once on ground truth with their own seed, cached, their accuracy printed.
 
-A judge is a one-player game, so it is trained by the same ``fit`` as everything else.
+A judge is a one-player game, so it is trained by the same ``fit`` as everything else. It is made for a world by that
+world's ``GroundTruth``, and knows of no world itself.
 """
 
 import hashlib
 import inspect
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from i2i_tutor.data import download, facades
-from i2i_tutor.data.facades import drawing, grammar, look, rendering, world
-from i2i_tutor.data.streams import to_uint8
-from i2i_tutor.files import sha256, write_atomically, write_text
+from i2i_tutor.data import download
+from i2i_tutor.data.truth import GroundTruth
+from i2i_tutor.files import sha256, write_atomically
 from i2i_tutor.measuring import metrics
 from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.training import fit
@@ -29,6 +30,29 @@ from i2i_tutor.training import fit
 # Of torch-fidelity's file of weights; its first digits stand in the file's name
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 SEED = 20_000  # of every judge; no chapter reports runs with it
+
+
+# --- the networks --------------------------------------------------------------------------------------------------
+
+
+class Encoder(nn.Module):
+    """What both judges look with: an image at four sizes, each half of the one before.
+
+    Shape: ``(N, 3, H, W)`` in [-1, 1], H and W at least 8 → four maps ``(N, widths[k], H / 2^k, W / 2^k)``.
+    """
+
+    def __init__(self, base: int):
+        super().__init__()
+        self.widths = [base, 2 * base, 4 * base, 8 * base]
+        self.blocks = nn.ModuleList([_block(3, base)])  # one layer at full size, where layers are dearest
+        for before, width in pairwise(self.widths):
+            self.blocks.append(nn.Sequential(_block(before, width), _block(width, width)))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        levels: list[Tensor] = []
+        for block in self.blocks:
+            levels.append(block(F.max_pool2d(levels[-1], 2) if levels else images))
+        return levels
 
 
 class Segmenter(nn.Module):
@@ -39,43 +63,51 @@ class Segmenter(nn.Module):
 
     def __init__(self, classes: int, base: int = 16):
         super().__init__()
-
-        def block(width_in: int, width_out: int) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()
-            )
-
-        widths = [base, 2 * base, 4 * base, 8 * base]
+        self.encoder = Encoder(base)
+        widths = self.encoder.widths
         self.num_features = widths[-1]
-        self.down = nn.ModuleList([block(3, base)])  # one layer at full size, where layers are dearest
-        for before, width in pairwise(widths):
-            self.down.append(nn.Sequential(block(before, width), block(width, width)))
-        self.up = nn.ModuleList(block(a + b, b) for b, a in reversed(list(pairwise(widths))))
+        self.up = nn.ModuleList(_block(a + b, b) for b, a in reversed(list(pairwise(widths))))
         self.head = nn.Conv2d(base, classes, 1)
 
-    def _encode(self, images: Tensor) -> list[Tensor]:
-        levels = []
-        x = images
-        for number, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if number else x)
-            levels.append(x)
-        return levels  # (N, base * 2^k, H / 2^k, W / 2^k)
-
     def forward(self, images: Tensor) -> Tensor:
-        *skips, x = self._encode(images)
+        *skips, x = self.encoder(images)
         for block in self.up:
             x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skips.pop()], dim=1))
         return self.head(x)
 
     def features(self, images: Tensor) -> Tensor:
         """The deepest level averaged over the image, ``(N, num_features)``: the space of our Fréchet distance."""
-        return self._encode(images)[-1].mean(dim=(2, 3))
+        return self.encoder(images)[-1].mean(dim=(2, 3))
+
+
+class Classifier(nn.Module):
+    """A small convolutional network that names the class of an image.
+
+    Shape: ``(N, 3, H, W)`` in [-1, 1], H and W at least 8 → logits ``(N, classes)``.
+    """
+
+    def __init__(self, classes: int, base: int = 16):
+        super().__init__()
+        self.encoder = Encoder(base)
+        self.num_features = self.encoder.widths[-1]
+        self.head = nn.Linear(self.num_features, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The deepest level averaged over the image, ``(N, num_features)``."""
+        return self.encoder(images)[-1].mean(dim=(2, 3))
+
+
+def _block(width_in: int, width_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU())
 
 
 class Features(nn.Module):
     """A judge's feature map as a module of its own, as ``metrics.distribution_distances`` wants it."""
 
-    def __init__(self, judge: Segmenter):
+    def __init__(self, judge: Segmenter | Classifier):
         super().__init__()
         self.judge, self.num_features = judge, judge.num_features
 
@@ -112,11 +144,13 @@ class Inception(nn.Module):
         return self.network(pixels)[0]
 
 
-@dataclass(frozen=True)
-class SegmenterRecipe(Recipe):
-    """Numbers of the judge's training."""
+# --- the game, and the cache ---------------------------------------------------------------------------------------
 
-    size: int = 64
+
+@dataclass(frozen=True)
+class JudgeRecipe(Recipe):
+    """Numbers of a judge's training; ``base`` is the width of its first layer."""
+
     batch: int = 8
     steps: int = 600
     learning_rate: float = 2e-3
@@ -125,72 +159,89 @@ class SegmenterRecipe(Recipe):
     base: int = 16
 
 
-class Segmentation(Method):
-    """The one-player game that trains a segmenter on (label map, photo) pairs of the façade world."""
+class Learning(Method):
+    """The one-player game that trains a judge on ``image`` and ``label``."""
 
-    name = "segmentation"
-    recipe_type = SegmenterRecipe
-    recipe: SegmenterRecipe
-    turns = (Turn("cross_entropy", ("segmenter",)),)
+    name = "judge"
+    recipe_type = JudgeRecipe
+    recipe: JudgeRecipe
+    turns = (Turn("cross_entropy", ("judge",)),)
 
-    def __init__(self, recipe: SegmenterRecipe):
+    def __init__(self, recipe: JudgeRecipe, judge: nn.Module):
         super().__init__(recipe)
-        self.segmenter = Segmenter(len(facades.CLASSES), recipe.base)
+        self.judge = judge
 
     def optimisers(self) -> dict[str, OptimiserFactory]:
-        return {"segmenter": lambda parameters: AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=1e-2)}
+        return {"judge": lambda parameters: AdamW(parameters, lr=self.recipe.learning_rate, weight_decay=1e-2)}
 
     def cross_entropy(self, scene: Scene) -> Terms:
-        """Cross entropy of every pixel, from the photo (target) to the class that the label map (input) shows."""
-        truth = torch.from_numpy(facades.to_labels(to_uint8(scene.batch["input"]))).long()
-        logits = self.segmenter(scene.batch["target"])
-        return {"cross_entropy": F.cross_entropy(logits, truth.to(logits.device))}
+        """Cross entropy of the true classes: of the images, or of each of their pixels."""
+        return {"cross_entropy": F.cross_entropy(self.judge(scene.batch["image"]), scene.batch["label"])}
 
 
-def segmenter(source: str = "procedural", size: int = 64, steps: int | None = None) -> tuple[Segmenter, dict[str, Any]]:
-    """The judge of a façade world at a size, from the cache or trained now, and how it scores on held-out photos.
+def segmenter(truth: GroundTruth, steps: int | None = None) -> tuple[Segmenter, dict[str, Any]]:
+    """The judge that reads the pixels of a world, from the cache or trained now, and a report of it.
 
-    Returns the network in evaluation mode and ``{"held_out": {pixel_accuracy, class_accuracy, class_iou}, ...}``.
-    ``steps`` shortens the training (smoke runs); such a judge is cached apart and judges nothing that counts.
+    Returns the network in evaluation mode and ``{"judge": its name, "held_out": {pixel_accuracy, class_accuracy,
+    class_iou}, "recipe": ...}``; the name ends in a fingerprint of all that the judge depends on. ``steps`` shortens
+    the training (smoke runs); such a judge is cached apart and judges nothing that counts.
     """
-    recipe = SegmenterRecipe(size=size) if steps is None else SegmenterRecipe(size=size, steps=steps)
-    name = f"segmenter-{source}-{size}-{_fingerprint(recipe)}"
-    folder = download.cache_folder() / "judges"
-    weights, about = folder / f"{name}.safetensors", folder / f"{name}.json"
-    try:
-        with torch.random.fork_rng(devices=[]):  # first weights are drawn, though replaced: not from a chapter's seed
-            judge = Segmenter(len(facades.CLASSES), recipe.base)
-        judge.load_state_dict(load_file(weights))
-        report = json.loads(about.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SafetensorError):  # not there, or damaged
-        judge, report = _train(recipe, source)
-        state = {key: value.contiguous() for key, value in judge.state_dict().items()}
-        write_atomically(weights, lambda file: file.write(save(state)))
-        write_text(about, json.dumps(report, indent=1))
+    return _judge(Segmenter, JudgeRecipe(truth.size), truth, steps, metrics.fcn_score)
+
+
+def classifier(truth: GroundTruth, steps: int | None = None) -> tuple[Classifier, dict[str, Any]]:
+    """The judge that names the class of a world's images; otherwise like ``segmenter``, held out: {accuracy}."""
+    return _judge(Classifier, JudgeRecipe(truth.size, batch=32), truth, steps, metrics.accuracy)
+
+
+Network = TypeVar("Network", Segmenter, Classifier)
+Score = Callable[[Tensor, Tensor, nn.Module], dict[str, float]]
+
+
+def _judge(
+    network: type[Network], recipe: JudgeRecipe, truth: GroundTruth, steps: int | None, score: Score
+) -> tuple[Network, dict[str, Any]]:
+    recipe = recipe if steps is None else replace(recipe, steps=steps)
+    name = f"{network.__name__.lower()}-{truth.name}-{_fingerprint(network, recipe, truth)}"
+    path = download.cache_folder() / "judges" / f"{name}.safetensors"
+
+    def untrained() -> Network:
+        torch.default_generator.manual_seed(SEED)
+        return network(truth.classes, recipe.base)
+
+    with torch.random.fork_rng(devices=[]):  # the judge has a seed of its own, and leaves a chapter's alone
+        try:
+            report = _load(judge := untrained(), path)
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError):  # not there, or damaged
+            _train(judge := untrained(), recipe, truth)
+            held_out = truth.held_out()
+            scores = score(held_out["image"], held_out["label"], judge.eval())
+            report = {"judge": name, "recipe": asdict(recipe), "held_out": scores}
+            _save(judge, report, path)
     return judge.eval().requires_grad_(False), report
 
 
-def _train(recipe: SegmenterRecipe, source: str) -> tuple[Segmenter, dict[str, Any]]:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(SEED)
-        game = Segmentation(recipe)
-        stream = facades.train(source, recipe.size, recipe.batch, SEED)  # type: ignore[arg-type]
-        # fp32 everywhere, so that every machine has the same judge
-        history = fit(game, stream, recipe.steps, rates=recipe.rates(), precision="fp32", title="judge")
+def _train(judge: nn.Module, recipe: JudgeRecipe, truth: GroundTruth) -> None:
+    stream = truth.train(recipe.batch, SEED)
+    # fp32 everywhere, so that every machine has the same judge
+    history = fit(Learning(recipe, judge), stream, recipe.steps, rates=recipe.rates(), precision="fp32", title="judge")
     if history.interrupted:
         raise KeyboardInterrupt("the judge's training was interrupted; nothing is cached")
-    judge = game.segmenter.eval()
-    return judge, {"source": source, "recipe": asdict(recipe), "held_out": held_out_scores(judge, source, recipe.size)}
 
 
-def held_out_scores(judge: Segmenter, source: str, size: int) -> dict[str, float]:
-    """How a judge reads 100 real photographs of a world that no training has seen."""
-    photos = facades.evaluation(source, size, count=100)  # type: ignore[arg-type]
-    return metrics.fcn_score(photos["target"], photos["labels"], judge)
+def _fingerprint(network: type[nn.Module], recipe: JudgeRecipe, truth: GroundTruth) -> str:
+    """Changes whenever the judge's code, its recipe or the world changes, so that no stale judge is used."""
+    code = "".join(map(inspect.getsource, (Encoder, network, Learning)))
+    return hashlib.sha256(f"{code}{recipe}{truth.classes}{truth.fingerprint}".encode()).hexdigest()[:12]
 
 
-def _fingerprint(recipe: Recipe) -> str:
-    """Changes whenever the recipe, the judge's code or the world's drawing changes, so that no stale judge is used."""
-    modules = (drawing, grammar, look, rendering, world)
-    text = "".join(inspect.getsource(module) for module in modules) + inspect.getsource(Segmenter) + str(recipe)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _save(judge: nn.Module, report: dict[str, Any], path: Path) -> None:
+    """Write weights and report as one file, so that they can never be of two different judges."""
+    state = {key: value.contiguous() for key, value in judge.state_dict().items()}
+    write_atomically(path, lambda file: file.write(save(state, {"report": json.dumps(report)})))
+
+
+def _load(judge: nn.Module, path: Path) -> dict[str, Any]:
+    with safe_open(path, "pt") as file:
+        judge.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 (no mapping)
+        return json.loads(file.metadata()["report"])

@@ -6,24 +6,34 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from i2i_tutor.contract import check_images
+from i2i_tutor.contract import check_images, check_label_maps, check_masks
 
 CHUNK = 64  # images per forward pass of a judge
+ROUNDING = 1e-9  # share of a flat image's power that fp32 leaves at other frequencies, with room to spare
+GREY = 1e-3  # of the range -1 to 1: a colour that is nearer to grey has no hue
 
 
 def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
     """Counts ``(classes, classes)``, rows the truth, columns the prediction.
 
-    ``truth`` and ``prediction`` are integer maps of equal shape; truth outside ``0..classes - 1`` is void, not counted.
+    ``truth`` and ``prediction`` are integer maps of equal shape. Truth outside ``0..classes - 1`` is void and not
+    counted; a prediction outside is refused with a ValueError.
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {tuple(truth.shape)} but the prediction {tuple(prediction.shape)}")
+    for name, ids in (("truth", truth), ("the prediction", prediction)):
+        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+            raise ValueError(f"{name} is {ids.dtype}; expected integer class numbers")
+    outside = prediction[(prediction < 0) | (prediction >= classes)]
+    if len(outside):
+        raise ValueError(f"the prediction holds class {int(outside[0])}; expected 0 to {classes - 1}")
     counted = (truth >= 0) & (truth < classes)
-    pairs = truth[counted].long() * classes + prediction[counted].long()
-    return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    pairs = prediction[counted].long(), truth[counted].long()
+    return multiclass_confusion_matrix(*pairs, classes, validate_args=False)  # it would say less clearly what is wrong
 
 
 def segmentation_scores(confusion: Tensor) -> dict[str, float]:
@@ -64,6 +74,7 @@ def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str,
     Source: pix2pix, section 4.1 ("FCN-score"), one confusion matrix over the whole set.
     """
     check_images(images)
+    check_label_maps(labels, images)
     confusion: Tensor | None = None
     for image, truth in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
         logits = segmenter(image)
@@ -73,12 +84,23 @@ def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str,
     return segmentation_scores(confusion)
 
 
+@torch.no_grad()
+def accuracy(images: Tensor, labels: Tensor, classifier: nn.Module) -> dict[str, float]:
+    """Share of the images ``(N, 3, H, W)`` whose class, ``(N,)``, a classifier names: ``{"accuracy": 0..1}``."""
+    check_images(images)
+    named = torch.cat([classifier(part).argmax(dim=1) for part in images.split(CHUNK)])
+    if named.shape != labels.shape:
+        raise ValueError(f"the labels are {tuple(labels.shape)} but the classifier's answers {tuple(named.shape)}")
+    return {"accuracy": float((named == labels).float().mean())}
+
+
 def label_score(images: Tensor, labels: Tensor, colours: Tensor) -> dict[str, float]:
     """The same three numbers for photo → labels: every pixel is read as the class of the nearest colour.
 
     images ``(N, 3, H, W)`` in [-1, 1]; colours ``(classes, 3)`` in 0..255. No network judges (pix2pix, Table 6).
     """
     check_images(images)
+    check_label_maps(labels, images)
     pixels = (images.permute(0, 2, 3, 1) + 1) * 127.5  # (N, H, W, 3)
     prediction = torch.cdist(pixels.flatten(0, 2), colours.to(pixels)).argmin(dim=1).reshape(labels.shape)
     return segmentation_scores(confusion_matrix(labels, prediction, len(colours)))
@@ -131,12 +153,18 @@ def spectrum(images: Tensor) -> Tensor:
 def sharpness(images: Tensor, reference: Tensor) -> float:
     """High-frequency power relative to reference images: 1 is as sharp as they are, 0 is flat.
 
-    The upper half of the frequencies of ``spectrum``, summed over rings with their size.
+    The upper half of the frequencies of ``spectrum``, summed over rings with their size. Raises ValueError if the
+    reference is flat, so that there is nothing to compare with, or of another size.
     """
     size = images.shape[-1]
+    if reference.shape[-1] != size:
+        raise ValueError(f"the images have {size} px but the reference {reference.shape[-1]}; expected equal sizes")
+    powers = [spectrum(pictures) for pictures in (images, reference)]
     ring = torch.arange(size // 2, dtype=torch.double, device=images.device)
-    high = ring >= size // 4
-    return float((spectrum(images) * ring)[high].sum() / (spectrum(reference) * ring)[high].sum())
+    found, wanted = ((power * ring)[ring >= size // 4].sum() for power in powers)
+    if not wanted > ROUNDING * powers[1].sum():
+        raise ValueError(f"the reference has no high frequencies: it is flat, or its {size} px are too few")
+    return float(found / wanted)
 
 
 def diversity(images: Tensor) -> float:
@@ -150,17 +178,27 @@ def diversity(images: Tensor) -> float:
 def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
     """By how many degrees the hue of the masked mean colour is turned, 0 to 180, averaged over the images.
 
-    images and others are ``(N, 3, H, W)`` in [-1, 1], mask ``(N, 1, H, W)`` of 0 and 1. The hue is the angle in the
-    plane at right angles to the greys; a grey has none, so let no image be grey.
+    images and others are ``(N, 3, H, W)`` in [-1, 1], mask ``(N, 1, H, W)`` of 0 and 1, nowhere empty. The hue is the
+    angle in the plane at right angles to the greys. A grey has none: it counts as turned by 90°, as unrelated hues are
+    on average, so that nobody keeps a hue by losing it.
     """
-    check_images(images)
-    check_images(others)
-    angles = []
+    if images.shape != others.shape:
+        raise ValueError(f"the images are {tuple(images.shape)} but the others {tuple(others.shape)}")
     for pictures in (images, others):
-        red, green, blue = ((pictures * mask).sum((2, 3)) / mask.sum((2, 3))).unbind(1)
-        angles.append(torch.atan2(3**0.5 * (green - blue), 2 * red - green - blue))
+        check_images(pictures)
+    check_masks(mask, images)
+    area = mask.sum((2, 3))  # (N, 1)
+    if not (area > 0).all():
+        raise ValueError(f"the mask of image {int((area <= 0).nonzero()[0, 0])} is empty; it has no colour to compare")
+    angles, chroma = [], []
+    for pictures in (images, others):
+        red, green, blue = ((pictures * mask).sum((2, 3)) / area).unbind(1)
+        across, along = 3**0.5 * (green - blue), 2 * red - green - blue
+        angles.append(torch.atan2(across, along))
+        chroma.append(torch.hypot(across, along))
     turned = torch.remainder(angles[0] - angles[1] + torch.pi, 2 * torch.pi) - torch.pi
-    return float(turned.abs().rad2deg().mean())
+    degrees = turned.abs().rad2deg()
+    return float(torch.where(torch.minimum(*chroma) < GREY, 90.0, degrees).mean())
 
 
 def mean_absolute_error(images: Tensor, targets: Tensor) -> float:

@@ -1,6 +1,7 @@
 """The façade world: houses drawn by procedure, and the CMP façades of the pix2pix paper, behind one contract."""
 
 from i2i_tutor.data.facades.drawing import CLASSES, COLOURS, colourise, draw, to_labels
+from i2i_tutor.data.facades.truth import ground_truth
 from i2i_tutor.data.facades.world import (
     EVALUATION_PHOTO,
     FIRST_EVALUATION_HOUSE,
@@ -12,6 +13,7 @@ from i2i_tutor.data.facades.world import (
     Source,
     Task,
     evaluation,
+    painted,
     train,
 )
 
@@ -30,6 +32,8 @@ __all__ = [
     "colourise",
     "draw",
     "evaluation",
+    "ground_truth",
+    "painted",
     "to_labels",
     "train",
 ]

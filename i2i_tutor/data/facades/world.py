@@ -102,6 +102,11 @@ def evaluation(
     }
 
 
+def painted(labels: Tensor) -> Tensor:
+    """Class ids ``(N, H, W)`` in 0..11 as images of label maps, float32 ``(N, 3, H, W)`` in [-1, 1]."""
+    return to_tensor(colourise(labels.cpu().numpy()))
+
+
 def _check(source: str, size: int, task: str) -> None:
     check_choice("source", source, SOURCES)
     check_whole("size", size, 16, 512)
