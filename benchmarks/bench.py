@@ -25,6 +25,7 @@ from i2i_tutor.data import facades
 from i2i_tutor.data.facades.drawing import draw
 from i2i_tutor.data.streams import Stream
 from i2i_tutor.measuring import results
+from i2i_tutor.measuring.provenance import provenance
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.training import checkpoints, fit, has_native_bf16, make_optimisers, play
 
@@ -183,7 +184,7 @@ def peak(profile: str, device: torch.device) -> float:
         recipe = RECIPES[profile]
         stream = facades.train("procedural", min(recipe.size, 512), recipe.batch, 0, load_size=recipe.load_size)
         fit(Pix2Pix(recipe), stream, 2, device=device, progress=False)
-    return results.provenance(device)["peak_memory_mib"]
+    return provenance(device)["peak_memory_mib"]
 
 
 def curves(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
@@ -242,7 +243,7 @@ def main() -> None:
         print(json.dumps(peak(options.peak, device)))
         return
     name = machine(device)
-    about = results.provenance(device)  # now: keeping the first part makes the working tree differ from its commit
+    about = provenance(device)  # now: keeping the first part makes the working tree differ from its commit
     about.pop("peak_memory_mib")
     print(name)
     for part in options.part or PARTS:

@@ -27,10 +27,10 @@ import json
 import statistics
 
 from i2i_tutor import plots
-from i2i_tutor.measuring import results
+from i2i_tutor.files import book_file
 
 try:
-    machines = json.loads(results.book_file("results/bench.json").read_text(encoding="utf-8"))["machines"]
+    machines = json.loads(book_file("results/bench.json").read_text(encoding="utf-8"))["machines"]
 except FileNotFoundError:
     machines = {}
 

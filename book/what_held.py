@@ -22,7 +22,9 @@
 import json
 
 from i2i_tutor import plots
+from i2i_tutor.files import book_file
 from i2i_tutor.measuring import results
+from i2i_tutor.measuring.claims import claims
 
 # %% [markdown]
 # ## Chapter 1, pix2pix
@@ -50,9 +52,9 @@ plots.table(*results.verdicts("05_pixelda"))
 
 # %% tags=["hide-input"]
 rows = []
-for name in ("claims", *(chapter.split("_", 1)[1] for chapter in sorted({c.chapter for c in results.claims()}))):
+for name in ("claims", *(chapter.split("_", 1)[1] for chapter in sorted({c.chapter for c in claims()}))):
     try:
-        found = json.loads(results.book_file(f"results/{name}.json").read_text(encoding="utf-8"))
+        found = json.loads(book_file(f"results/{name}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         continue
     commits = ", ".join(sorted({row["git_commit"] for row in found["rows"]}))

@@ -72,16 +72,18 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 from ipywidgets import Dropdown, IntSlider
 
 from i2i_tutor import chapter, checks, losses, plots, widgets
 from i2i_tutor.data import facades
 from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.film import Film, scrub
 from i2i_tutor.measuring import judges, metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import PatchGAN, PixelGAN, ResNetGenerator, UNet, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play
+from i2i_tutor.training import make_optimisers, play
 
 # %%
 run = chapter.open_run(
@@ -282,7 +284,7 @@ for row, column in [(5, 5), (15, 15), (25, 15)]:
     seen = (image.grad.abs().sum(dim=1, keepdim=True) > 0).float()
     frames.append(to_uint8(house * (0.25 + 0.75 * seen))[0])
     captions.append(f"logit ({row}, {column}) sees the bright square")
-plots.scrub(frames, captions, "The part of a house that one logit of the 34-pixel PatchGAN sees")
+scrub(frames, captions, "The part of a house that one logit of the 34-pixel PatchGAN sees")
 
 # %% [markdown]
 # Before you move the slider: where is the square of logit (5, 25)? A logit further is 4 pixels further.
@@ -394,7 +396,9 @@ assert equal
 
 # %%
 judge_size = min(recipe.size, 64)
-judge, report = judges.segmenter(run.source, judge_size, steps=8 if run.profile == "smoke" else None)
+truth = facades.ground_truth(run.source, judge_size)
+judge, report = judges.segmenter(truth, steps=8 if run.profile == "smoke" else None)
+run.record_judge(report)
 held_out = facades.evaluation(run.source, judge_size, count=100, task=task)
 print("on real photographs that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
 
@@ -417,34 +421,28 @@ def measure(images):
 # %% [markdown]
 # Now both, from the same seed and on the same pictures: the **method** (L1 + cGAN), then the **baseline** (L1 alone), which is the same generator without a discriminator.
 # A `Film` keeps what they make of four fixed houses while they learn.
+# `run.fit` takes the recipe's number of steps with the package's `fit`, which calls `play` for each, shows a progress bar and writes checkpoints.
 # A generator's loss of your own goes in as `own_loss(model, scene)`: the scene holds `scene.batch["input"]`, `scene.batch["target"]` and `scene.fake`; return named terms, for example `{"gan": ..., "l1": ...}`.
 
 # %%
 test = facades.evaluation(run.source, recipe.size, count=100, task=task)
 
 
-def train(name, numbers, own_loss=None):
+def train(arm, numbers, own_loss=None):
     """Train one model of this chapter; returns it with its history and its film."""
     torch.manual_seed(run.seed)
     model = Pix2Pix(numbers)
     if own_loss:
         model.generator_loss = partial(own_loss, model)
     data = facades.train(run.source, numbers.size, numbers.batch, run.seed, task=task, load_size=numbers.load_size)
-    film = plots.Film(test["input"][:4], numbers.steps)
-    history = fit(
-        model, data, numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
-        folder=run.checkpoints(name), resume=run.resume, title=name,
-    )  # fmt: skip
-    return model, history, film
+    film = Film(test["input"][:4], numbers.steps)
+    return model, run.fit(arm, model, data, film), film
 
 
 # %%
 trained = {"L1 + cGAN": train("method", recipe)}
 if compare:
     trained["L1"] = train("baseline", replace(recipe, adversary="none", lambda_pixel=recipe.lambda_pixel or 100.0))
-for name, (_, history, _) in trained.items():
-    run.trained(name, history)
-    print(f"{name}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
 
 # %% mystnb={"image": {"alt": "Loss terms of the method over the steps. The discriminator's loss and the generator's GAN term start at the dashed undecided line, ln 2; the discriminator settles below it and the generator's term above. The L1 term shows no trend."}}
 model, history, film = trained["L1 + cGAN"]
@@ -457,7 +455,7 @@ plots.curves(history, undecided={"discriminator": 0.6931, "gan": 0.6931})
 # Leaf through the film:
 
 # %%
-plots.scrub(
+scrub(
     film.frames,
     film.labels,
     "Four houses as the generator paints them while it learns",
@@ -468,16 +466,10 @@ plots.scrub(
 # ## Results
 
 # %% mystnb={"image": {"alt": "Five houses in rows; columns: label map, L1 alone, L1 with conditional GAN, one real photograph. L1 alone gives flat grey-brown fronts with faint windows; with the discriminator windows, roof and door stand out in strong contrast and colour, in the right places but rough, and in other colours than the photograph."}}
-columns = {"input": test["input"][:5]}
-outputs = {name: [] for name in trained}
-for name, (net, _, _) in trained.items():
-    parts = [net.translate(part.to(run.device)).cpu() for part in test["input"].split(10)]
-    outputs[name] = torch.cat(parts)
-    columns[name] = outputs[name][:5]
-columns["a real photo"] = test["target"][:5]
-figure = plots.grid({name: columns[name] for name in ("input", "L1", "L1 + cGAN", "a real photo") if name in columns})
-figure.savefig(run.figure("results.png"))
-figure
+outputs = {name: run.in_parts(net.translate, test["input"]) for name, (net, _, _) in trained.items()}
+columns = {"input": test["input"], **outputs, "a real photo": test["target"]}
+order = [name for name in ("input", "L1", "L1 + cGAN", "a real photo") if name in columns]
+run.show("results.png", plots.grid({name: columns[name][:5] for name in order}))
 
 # %% [markdown]
 # Compare wall by wall. Where L1 gives one flat tone, the discriminator has made $G$ decide on something.
@@ -489,15 +481,14 @@ figure
 
 # %% mystnb={"image": {"alt": "A plan whose windows have been turned into doors, and its translation: where the windows were, the generator paints what it knows of doors."}}
 classes = list(facades.CLASSES)
-colours = torch.from_numpy(facades.COLOURS).float() / 127.5 - 1
 
 
 def repainted(house, every, becomes):
     """Translate an evaluation plan in which all pixels of one class have become another."""
-    plan = test["labels"][house].clone()
-    plan[plan == classes.index(every)] = classes.index(becomes)
-    plan = colours[plan].permute(2, 0, 1)[None]
-    return plots.grid({"changed plan": plan, "L1 + cGAN": model.translate(plan.to(run.device)).cpu()}, scale=1.6)
+    ids = test["labels"][house : house + 1].clone()
+    ids[ids == classes.index(every)] = classes.index(becomes)
+    plan = facades.painted(ids)
+    return plots.grid({"changed plan": plan, "L1 + cGAN": run.in_parts(model.translate, plan)}, scale=1.6)
 
 
 if task == "labels_to_photo":
@@ -581,29 +572,22 @@ plots.table(
 # The sweep trains 600 steps, the run above more, so compare arms within a table, not with the table above.
 # The paper's numbers come from street scenes with other classes (Cityscapes): compare the order, not the values.
 
-
 # %%
-def sweep_table(arms):
-    """Mean over the seeds for each arm, with the class IoU of every seed."""
-    rows = []
-    for arm in arms:
-        values = {name: results.by_arm(swept, name).get(arm, []) for name in swept_metrics}
-        means = [sum(numbers) / len(numbers) if numbers else None for numbers in values.values()]
-        each = " / ".join(f"{value:.3f}" for value in values["class_iou"])
-        rows.append((arm, *means, each))
-    header = ["arm", "pixel acc.", "class acc.", "class IoU", "Fréchet (world)", "sharpness", "class IoU of each seed"]
-    return plots.table(header, rows)
-
-
-swept_metrics = ("pixel_accuracy", "class_accuracy", "class_iou", "frechet", "sharpness")
 swept = results.sweep("pix2pix")
+SWEPT = {
+    "pixel_accuracy": "pixel acc.",
+    "class_accuracy": "class acc.",
+    "class_iou": "class IoU",
+    "frechet": "Fréchet (world)",
+    "sharpness": "sharpness",
+}
 
 # %% [markdown]
 # (p9)=
 # **Which loss?** (the paper's Table 1: per-pixel / class accuracy / class IoU on Cityscapes: L1 .42 / .15 / .11, GAN .22 / .05 / .01, cGAN .57 / .22 / .16, L1 + GAN .64 / .20 / .15, L1 + cGAN .66 / .23 / .17, real pictures .80 / .26 / .21)
 
 # %%
-sweep_table(["l1", "l2", "gan", "cgan", "l1_gan", "l1_cgan"])
+plots.table(*results.table(swept, ["l1", "l2", "gan", "cgan", "l1_gan", "l1_cgan"], SWEPT))
 
 # %% [markdown]
 # Two rows agree with the paper and two do not.
@@ -627,7 +611,7 @@ plots.scatter(
 # **Skips or not?** (Table 2, at batch 10: encoder-decoder L1 .35 / .12 / .08, L1 + cGAN .29 / .09 / .05; U-Net L1 .48 / .18 / .13, L1 + cGAN .55 / .20 / .14. Without skips the GAN makes it *worse*.)
 
 # %%
-sweep_table(["no_skips_l1", "no_skips", "l1", "l1_cgan"])
+plots.table(*results.table(swept, ["no_skips_l1", "no_skips", "l1", "l1_cgan"], SWEPT))
 
 # %% [markdown]
 # As in the paper, the encoder-decoder loses most of the plan.
@@ -637,7 +621,9 @@ sweep_table(["no_skips_l1", "no_skips", "l1", "l1_cgan"])
 # **How large a patch?** (Table 3: 1 × 1 .39 / .15 / .10, 16 × 16 .65 / .21 / .17, 70 × 70 .66 / .23 / .17, 286 × 286 .42 / .16 / .11. Our pictures are a quarter as wide, so our 16 and 34 pixels correspond to the paper's 70 and 142, and our 70 covers the whole picture.)
 
 # %%
-sweep_table(["patch_1", "l1_cgan", "patch_34", "patch_70"])  # l1_cgan has patches of 16 pixels
+plots.table(
+    *results.table(swept, ["patch_1", "l1_cgan", "patch_34", "patch_70"], SWEPT)
+)  # l1_cgan has patches of 16 pixels
 
 # %% [markdown]
 # Two findings. Beyond 16 pixels the pictures get worse, as in the paper beyond 70: a larger $D$ has more to learn, and fewer, less independent patches to learn it from.
@@ -651,7 +637,7 @@ sweep_table(["patch_1", "l1_cgan", "patch_34", "patch_70"])  # l1_cgan has patch
 # Here a photograph has *one* right answer, so the safe answer is also the right one, and the discriminator has little to add.
 
 # %%
-sweep_table(["photo_to_labels_l1", "photo_to_labels_cgan", "photo_to_labels_l1_cgan"])
+plots.table(*results.table(swept, ["photo_to_labels_l1", "photo_to_labels_cgan", "photo_to_labels_l1_cgan"], SWEPT))
 
 # %% [markdown]
 # L1 alone is read best, as in the paper. The discriminator makes the label maps *look* like label maps: crisp, in the right colours, near the true ones as a set.
@@ -661,7 +647,7 @@ sweep_table(["photo_to_labels_l1", "photo_to_labels_cgan", "photo_to_labels_l1_c
 # **Is noise at the input used?** We translate each plan twice with new noise and dropout, and compare the two pictures.
 
 # %% mystnb={"image": {"alt": "Three plans, and for each two translations with new random draws. Plan and layout are the same in both; fine grain and colours of small parts differ."}}
-first, second = (model.translate(test["input"][:50].to(run.device)).cpu() for _ in range(2))
+first, second = (run.in_parts(model.translate, test["input"][:50], 50) for _ in range(2))
 between_draws = float((first - second).abs().mean())
 if run.source == "procedural" and task == "labels_to_photo":  # only drawn houses can be photographed again
     again = range(facades.FIRST_EVALUATION_HOUSE, facades.FIRST_EVALUATION_HOUSE + 50)
@@ -672,9 +658,8 @@ if run.source == "procedural" and task == "labels_to_photo":  # only drawn house
 plots.grid({"input": test["input"][:3], "one draw": first[:3], "another": second[:3]})
 
 # %%
-swept_variation = results.by_arm(swept, "variation")
-rows = [(arm, " / ".join(f"{v:.3f}" for v in swept_variation.get(arm, []))) for arm in ("l1_cgan", "noise")]
-plots.table(["arm", "difference of two draws, as a share of the difference of two photographs (each seed)"], rows)
+share = "difference of two draws, as a share of the difference of two photographs (each seed)"
+plots.table(*results.table(swept, ["l1_cgan", "noise"], {"variation": share}))
 
 # %% [markdown]
 # The paper reports an almost deterministic output. Ours is not: dropout alone moves our pictures by a good part of what separates two photographs.
@@ -686,7 +671,7 @@ plots.table(["arm", "difference of two draws, as a share of the difference of tw
 # The same notebook with `source="cmp"` trains on the paper's 400 real pairs. The photographs may not be shown here (their licence is unclear), their numbers may:
 
 # %%
-sweep_table(["cmp_l1", "cmp_l1_cgan"])
+plots.table(*results.table(swept, ["cmp_l1", "cmp_l1_cgan"], SWEPT))
 
 # %% [markdown]
 # The order is that of the drawn houses: L1 alone is not read, with a discriminator the plan is back.
@@ -711,19 +696,7 @@ plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU
 # First what this run measured, beside your predictions; then the claims that need the sweep.
 
 # %%
-rows = []
-for claim in run.judged():
-    rows.append(
-        (
-            claim["text"],
-            claim["paper"],
-            claim["baseline_value"],
-            claim["value"],
-            claim["held"],
-            predictions.get(claim["id"]),
-        )
-    )
-plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
+run.claims_table(predictions)
 
 # %%
 plots.table(*results.verdicts("01_pix2pix"))
@@ -736,12 +709,10 @@ plots.table(*results.verdicts("01_pix2pix"))
 # An empty wall, a plan turned on its head, and a chessboard of windows:
 
 # %% mystnb={"image": {"alt": "Three unusual plans and what the network paints. The empty wall becomes blotches of wall texture that are not in the plan, the plan on its head keeps its windows upside down, the chessboard becomes noise without squares. None looks like a house."}}
-empty = colours[1].view(1, 3, 1, 1).expand(1, 3, recipe.size, recipe.size)
-upside_down = test["input"][:1].flip(2)
-tiles = (torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8) % 2 + 1  # facade and window
-chessboard = colours[tiles].permute(2, 0, 1)[None]
-unusual = torch.cat([empty, upside_down, chessboard])
-plots.grid({"input": unusual, "L1 + cGAN": model.translate(unusual.to(run.device)).cpu()})
+chessboard = (torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8) % 2 + 1  # facade and window
+empty, squares = facades.painted(torch.stack([torch.ones_like(chessboard), chessboard])).split(1)
+unusual = torch.cat([empty, test["input"][:1].flip(2), squares])
+plots.grid({"input": unusual, "L1 + cGAN": run.in_parts(model.translate, unusual)})
 
 # %% [markdown]
 # Nothing warns you: the network never says "I don't know".
@@ -755,14 +726,14 @@ if recipe.adversary != "none":
         shown = torch.cat([test["target"][:1], outputs["L1 + cGAN"][:1]]).to(run.device)
         belief = torch.sigmoid(model.judge(plan, shown))
     belief = F.interpolate(belief, recipe.size).cpu() * 2 - 1
-    display(plots.grid({"real, then made": shown.cpu(), "D's belief": belief}))  # noqa: F821
+    display(plots.grid({"real, then made": shown.cpu(), "D's belief": belief}))
 
 # %% [markdown]
 # **A larger picture.** Both networks are convolutional, so a house of twice the size can be painted without training anew.
 
 # %% mystnb={"image": {"alt": "A plan of twice the training size and the painted house: windows and walls keep their texture at the scale they had in training, so they look finer relative to the house."}}
 large = facades.evaluation("procedural", min(2 * recipe.size, 512), count=2, task=task)
-plots.grid({"input": large["input"], "L1 + cGAN": model.translate(large["input"].to(run.device)).cpu()}, scale=1.6)
+plots.grid({"input": large["input"], "L1 + cGAN": run.in_parts(model.translate, large["input"])}, scale=1.6)
 
 # %% [markdown]
 # :::{admonition} Misconception: "train with dropout, test without"

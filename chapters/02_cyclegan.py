@@ -68,20 +68,24 @@ lambda_identity: float | None = None  # weight of the identity terms [0, 1000000
 # %%
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 from ipywidgets import FloatSlider, IntSlider
 from PIL import Image
 
 from i2i_tutor import chapter, checks, losses, plots, widgets
 from i2i_tutor.data import facades, unpaired
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.files import book_file
+from i2i_tutor.film import Film, read_frames, scrub, strip
 from i2i_tutor.measuring import judges, metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator, count_parameters
-from i2i_tutor.training import fit, make_optimisers, play
+from i2i_tutor.training import make_optimisers, play
 
 # %%
 run = chapter.open_run(
@@ -408,18 +412,14 @@ def both_ways(model, images):
     return torch.cat(views, dim=2)
 
 
-def train(name, numbers, own_cycle=None):
+def train(arm, numbers, own_cycle=None):
     """Train one model of this chapter; returns it with its history and its film."""
     torch.manual_seed(run.seed)
     model = CycleGAN(numbers)
     model.cycle_loss = own_cycle or model.cycle_loss
-    film = plots.Film(test["a"][:4], numbers.steps, both_ways)
-    history = fit(
-        model, world(numbers), numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
-        precision="fp32",  # as the official code, and quicker for small networks on a CPU
-        folder=run.checkpoints(name), resume=run.resume, title=name,
-    )  # fmt: skip
-    return model, history, film
+    film = Film(test["a"][:4], numbers.steps, both_ways)
+    # fp32 as the official code, and quicker for small networks on a CPU
+    return model, run.fit(arm, model, world(numbers), film, precision="fp32"), film
 
 
 # %% [markdown]
@@ -430,9 +430,6 @@ trained = {"CycleGAN": train("method", recipe)}
 if compare:
     alone = replace(recipe, lambda_forward=0.0, lambda_backward=0.0)
     trained["GAN alone"] = train("baseline", alone)
-for name, (_, history, _) in trained.items():
-    run.trained(name, history)
-    print(f"{name}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
 
 # %% mystnb={"image": {"alt": "Loss terms of CycleGAN over the steps. Both cycle terms fall steeply at first and then slowly. The generators' two adversarial terms stay above the dashed undecided line of 0.25, the discriminators' two terms at or below it."}}
 model, history, film = trained["CycleGAN"]
@@ -446,7 +443,7 @@ plots.curves(history, undecided=dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b")
 # As in chapter 1, no curve says whether the pictures are good. Leaf through the film (above, plans become photographs; below, photographs become plans):
 
 # %%
-plots.scrub(
+scrub(
     film.frames,
     film.labels,
     "Four plans painted as photographs, and four photographs read as plans, while both networks learn",
@@ -463,9 +460,9 @@ def there_and_back(model):
     """Every test picture translated, and translated back."""
     made = {}
     for side, there, other, back in (("a", "AtoB", "b", "BtoA"), ("b", "BtoA", "a", "AtoB")):
-        translated = [model.translate(part.to(run.device), there) for part in test[side].split(10)]
-        made[f"fake_{other}"] = torch.cat(translated).cpu()
-        made[f"cycled_{side}"] = torch.cat([model.translate(part, back) for part in translated]).cpu()
+        translated = run.in_parts(partial(model.translate, direction=there), test[side])
+        made[f"fake_{other}"] = translated
+        made[f"cycled_{side}"] = run.in_parts(partial(model.translate, direction=back), translated)
     return made
 
 
@@ -475,9 +472,7 @@ outputs = {name: there_and_back(model) for name, (model, _, _) in trained.items(
 columns = {a_name: test["a"][:5]}
 columns |= {name: outputs[name]["fake_b"][:5] for name in outputs if name != "CycleGAN"}
 columns |= {"CycleGAN": outputs["CycleGAN"]["fake_b"][:5], "and back": outputs["CycleGAN"]["cycled_a"][:5]}
-figure = plots.grid(columns)
-figure.savefig(run.figure("a_to_b.png"))
-figure
+run.show("a_to_b.png", plots.grid(columns))
 
 # %% mystnb={"image": {"alt": "Photographs to plans: five rows; columns photograph, GAN alone, CycleGAN, CycleGAN's way back, and the true plan, which no training saw."}}
 columns = {b_name: test["b"][:5]}
@@ -485,15 +480,13 @@ columns |= {name: outputs[name]["fake_a"][:5] for name in outputs if name != "Cy
 columns |= {"CycleGAN": outputs["CycleGAN"]["fake_a"][:5], "and back": outputs["CycleGAN"]["cycled_b"][:5]}
 if drawn:
     columns["true plan"] = test["a"][:5]
-figure = plots.grid(columns)
-figure.savefig(run.figure("b_to_a.png"))
-figure
+run.show("b_to_a.png", plots.grid(columns))
 
 # %%
 for side, other in ("ab", "ba"):  # kept beside the results: input, translation, way back
     made = outputs["CycleGAN"]
     rows = [test[side][:5], made[f"fake_{other}"][:5], made[f"cycled_{side}"][:5]]
-    Image.fromarray(plots.strip(rows)).save(run.figure(f"strip_{side}.png"))
+    Image.fromarray(strip(rows)).save(run.figure(f"strip_{side}.png"))
 
 # %% [markdown]
 # Look at the column "and back" first: it resembles the first one more than you would expect from the translation in between.
@@ -515,7 +508,9 @@ def thumbnails(images):
 
 if drawn:
     judge_size = min(recipe.size, 64)
-    judge, report = judges.segmenter(source, judge_size, steps=8 if run.profile == "smoke" else None)
+    houses = facades.ground_truth(source, judge_size)
+    judge, report = judges.segmenter(houses, steps=8 if run.profile == "smoke" else None)
+    run.record_judge(report)
     truth = facades.evaluation(source, judge_size, count=len(test["a"]))["labels"]
     print("on real photographs that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
 else:
@@ -591,7 +586,7 @@ score_table(a_name)
 # %% mystnb={"image": {"alt": "Scatter plot of this run's arms, Fréchet distance to real photographs against class IoU: real photographs top left; CycleGAN to their right and much lower; the copied plan and the GAN alone far to the right and lowest."}}
 if drawn:
     axes = {arm: ([found["to_photo_frechet"]], [found["to_photo_class_iou"]]) for arm, found in run.metrics.items()}
-    display(plots.scatter(axes, x="Fréchet distance (world features) to real photographs", y="class IoU (plan kept)"))  # noqa: F821
+    display(plots.scatter(axes, x="Fréchet distance (world features) to real photographs", y="class IoU (plan kept)"))
 
 # %% [markdown]
 # "Real pictures" and "input copied" are landmarks, not limits: over our seeds the GAN alone lies about as far from real photographs (5.6 to 6.9) as the copied plan does (5.7), or farther.
@@ -627,19 +622,8 @@ plots.table(
 # The rows below come from `make sweep CHAPTER=cyclegan`: the same notebook with seeds 0, 1 and 2 for every *arm*.
 # One thing differs from arm to arm. A dash means that nobody has run it yet.
 
-
 # %%
-def sweep_table(arms):
-    """Class IoU in both directions, each seed, and means of distance, diversity and the ways back."""
-    swept, rows = results.sweep("cyclegan"), []
-    for arm in arms:
-        values = {name: results.by_arm(swept, name).get(arm, []) for name in SHOWN}
-        each = [" / ".join(f"{value:.3f}" for value in values[name]) or None for name in list(SHOWN)[:2]]
-        means = [sum(numbers) / len(numbers) if numbers else None for numbers in list(values.values())[2:]]
-        rows.append((arm, *each, *means))
-    return plots.table(["arm", *SHOWN.values()], rows)
-
-
+swept = results.sweep("cyclegan")
 SHOWN = {
     "to_photo_class_iou": "class IoU into photographs",
     "to_labels_class_iou": "class IoU into labels",
@@ -653,7 +637,7 @@ SHOWN = {
 # %%
 def film(name, labels, alt):
     """Pictures of seed 0 of several arms: input, translation and way back, five of each."""
-    return plots.scrub(plots.read_frames(results.book_file(f"results/cyclegan_{name}.webp")), labels, alt)
+    return scrub(read_frames(book_file(f"results/cyclegan_{name}.webp")), labels, alt)
 
 
 FIVE_PLANS = "Five plans, below them what the arm paints, and below that the plans that it reads back"
@@ -682,7 +666,7 @@ FIVE_PLANS = "Five plans, below them what the arm paints, and below that the pla
 # Ours:
 
 # %%
-sweep_table(["cycle_alone", "gan", "gan_forward", "gan_backward", "full"])
+plots.table(*results.table(swept, ["cycle_alone", "gan", "gan_forward", "gan_backward", "full"], SHOWN))
 
 # %%
 film("arms", ["cycle alone", "GAN alone", "GAN + forward cycle", "GAN + backward cycle", "CycleGAN"], FIVE_PLANS)
@@ -705,7 +689,7 @@ film("arms", ["cycle alone", "GAN alone", "GAN + forward cycle", "GAN + backward
 # Two more arms: `bce` has chapter 1's cross entropy instead of squares, `identity` adds the identity terms with weight 5.
 
 # %%
-sweep_table(["full", "adversarial_cycle", "adversarial_cycle_1", "bce", "identity"])
+plots.table(*results.table(swept, ["full", "adversarial_cycle", "adversarial_cycle_1", "bce", "identity"], SHOWN))
 
 # %% [markdown]
 # No gain here either: weighted like the cycle's L1 the adversarial cycle paints noise, weighted with 1 it is read a little better than the GAN alone (.09 to .10 against .07 to .08) and worse than `full` on every seed.
@@ -718,7 +702,7 @@ sweep_table(["full", "adversarial_cycle", "adversarial_cycle_1", "bce", "identit
 # **How much cycle?** $\lambda$ from 1 to 100; `full` has 30:
 
 # %%
-sweep_table(["lambda_1", "lambda_10", "full", "lambda_100"])
+plots.table(*results.table(swept, ["lambda_1", "lambda_10", "full", "lambda_100"], SHOWN))
 
 # %%
 film("lambda", [f"lambda = {weight}" for weight in (1, 10, 30, 100)], FIVE_PLANS)
@@ -732,20 +716,20 @@ film("lambda", [f"lambda = {weight}" for weight in (1, 10, 30, 100)], FIVE_PLANS
 # **Real pictures.** The paper's façades (numbers only, their licence is unclear), and apples and oranges photographed in shops (not the paper's: cut from the Grocery Store Dataset {cite:p}`klasson2019`, MIT licence; read from `$I2I_DATA/apple2orange_grocery`).
 
 # %%
-sweep_table(["cmp_gan", "cmp_full"])
+plots.table(*results.table(swept, ["cmp_gan", "cmp_full"], SHOWN))
 
 # %% [markdown]
 # On the real façades the cycle gains .001, .045 and .007, less than the claimed .01 on two of three seeds. The GAN alone is on the way to collapse here, too (diversity .39 to .51 against .77 to .85).
 # The pictures are poor: grey walls with storeys, hardly a window.
 
 # %%
-swept = results.sweep("cyclegan")
-names = ["to_b_taken", "to_a_taken", "way_back_a", "way_back_b"]
-rows = [
-    (arm, *(" / ".join(f"{v:.3f}" for v in results.by_arm(swept, name).get(arm, [])) or None for name in names))
-    for arm in ("fruit_gan", "fruit_full", "fruit_identity")
-]
-plots.table(["arm", "apples taken for oranges", "oranges taken for apples", "error a → a", "error b → b"], rows)
+taken = {
+    "to_b_taken": "apples taken for oranges",
+    "to_a_taken": "oranges taken for apples",
+    "way_back_a": "error a → a",
+    "way_back_b": "error b → b",
+}
+plots.table(*results.table(swept, ["fruit_gan", "fruit_full", "fruit_identity"], taken))
 
 # %% [markdown]
 # Seen as a set, nearly all translations are taken for the other fruit; the pictures stand {ref}`below <c9>`.
@@ -782,8 +766,7 @@ noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(run.seed)
 
 def way_back(images, level):
     """What g_ba reads from pictures after noise was added to them."""
-    noisy = (images + level * noise).clamp(-1, 1).to(run.device)
-    return torch.cat([model.translate(part, "BtoA") for part in noisy.split(10)]).cpu()
+    return run.in_parts(partial(model.translate, direction="BtoA"), (images + level * noise).clamp(-1, 1))
 
 
 pictures = {"its own translation": own} | ({"a real photograph": test["b"]} if drawn else {})
@@ -808,11 +791,7 @@ plots.lines(
 # First what this run measured, beside your predictions; then all claims over the seeds.
 
 # %%
-rows = []
-for claim in run.judged():
-    numbers = (claim["baseline_value"], claim["value"], claim["held"])
-    rows.append((claim["text"], claim["paper"], *numbers, predictions.get(claim["id"])))
-plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
+run.claims_table(predictions)
 
 # %%
 plots.table(*results.verdicts("02_cyclegan"))
@@ -826,8 +805,8 @@ plots.table(*results.verdicts("02_cyclegan"))
 frames = []
 for level in levels:
     noisy = (own[:4] + level * noise[:4]).clamp(-1, 1)
-    frames.append(plots.strip([noisy, way_back(own, level)[:4]]))
-plots.scrub(
+    frames.append(strip([noisy, way_back(own, level)[:4]]))
+scrub(
     frames,
     [f"noise {level}" for level in levels],
     "Four painted photographs with noise, and below them the plans that the way back reads from them",
@@ -841,7 +820,7 @@ plots.scrub(
 def with_noise(house, strength):
     """A plan, its translation with noise, and what the way back reads from that."""
     noisy = (own[house : house + 1] + strength * noise[house : house + 1]).clamp(-1, 1)
-    back = model.translate(noisy.to(run.device), "BtoA").cpu()
+    back = run.in_parts(partial(model.translate, direction="BtoA"), noisy)
     return plots.grid({a_name: test["a"][house : house + 1], "translation + noise": noisy, "and back": back}, scale=1.4)
 
 
@@ -897,7 +876,7 @@ if drawn:
         right = [float((plans.roll(k, dims=2) == houses).float().mean()) for k in shifts]
         agreement[name] = (shifts, right)
         print(f"{name}: best at a shift of {shifts[right.index(max(right))]} pixels, {max(right):.3f}")
-    display(plots.lines(agreement, x="sideways shift (pixels)", y="share of pixels right"))  # noqa: F821
+    display(plots.lines(agreement, x="sideways shift (pixels)", y="share of pixels right"))
 
 # %% [markdown]
 # Whatever lies between the two curves, nothing in the losses asks for it. It is the generator: what it computes at one place depends on the neighbourhood of that place.
@@ -905,7 +884,7 @@ if drawn:
 # The same four networks, the same losses:
 
 # %%
-sweep_table(["full", "upside_down"])
+plots.table(*results.table(swept, ["full", "upside_down"], SHOWN))
 
 # %% [markdown]
 # Into labels we had claimed a loss of .02, and it is .003 to .008: there was hardly anything to lose.
@@ -917,12 +896,10 @@ sweep_table(["full", "upside_down"])
 # Ours meet an empty wall, a chessboard of windows, and a photograph where a plan is expected:
 
 # %% mystnb={"image": {"alt": "Three unusual inputs, an empty wall, a chessboard and a photograph, beside what the network makes of each: pictures in the style of its photographs, none of them a house that fits the input."}}
-size = recipe.size
-colours = torch.from_numpy(facades.COLOURS).float() / 127.5 - 1
-tiles = (torch.arange(size)[:, None] // 8 + torch.arange(size) // 8) % 2 + 1  # wall and window
-empty = colours[torch.ones(size, size, dtype=torch.long)].permute(2, 0, 1)[None]
-unusual = torch.cat([empty, colours[tiles].permute(2, 0, 1)[None], test["b"][:1]])
-plots.grid({"input": unusual, "CycleGAN": model.translate(unusual.to(run.device)).cpu()})
+chessboard = (torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8) % 2 + 1  # wall and window
+plans = facades.painted(torch.stack([torch.ones_like(chessboard), chessboard]))
+unusual = torch.cat([plans, test["b"][:1]])
+plots.grid({"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)})
 
 # %% [markdown]
 # :::{admonition} Misconception: "the discriminators' losses went to zero, so training has succeeded"
@@ -1020,6 +997,7 @@ plots.table(*profiles(RECIPES))
 #
 # ```python
 # from i2i_tutor.data import folders
+# from i2i_tutor.training import fit
 #
 # stream = folders.unpaired("summer", "winter", size=recipe.size, batch=recipe.batch)
 # fit(CycleGAN(recipe), stream, recipe.steps, rates=recipe.rates(), folder="runs/summer_and_winter")

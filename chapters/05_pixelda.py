@@ -73,17 +73,19 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 from sklearn.svm import SVC
 
 from i2i_tutor import chapter, checks, losses, plots
 from i2i_tutor.data import digits, objects
 from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.film import Film, scrub
 from i2i_tutor.measuring import metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pixelda import RECIPES, PixelDA, TaskAlone
 from i2i_tutor.nn import count_parameters
-from i2i_tutor.training import fit, make_optimisers, play
+from i2i_tutor.training import make_optimisers, play
 
 # %%
 world = objects if source in objects.SOURCES else digits
@@ -307,7 +309,7 @@ plots.table(["change of the object", "MSE", "PMSE (mask: the whole image)"], row
 # %%
 frames = [to_uint8(F.interpolate(image, 96))[0] for image in (thing, *changes.values())]
 captions = ["the object", *(f"{name}: MSE {mse:.3f}, PMSE {pmse:.3f}" for name, mse, pmse in rows)]
-plots.scrub(frames, captions, "One object and three changes of it")
+scrub(frames, captions, "One object and three changes of it")
 
 # %% [markdown]
 # The shift costs MSE its square, 0.09, and PMSE nothing.
@@ -394,7 +396,7 @@ test = world.evaluation(run.source, recipe.size)
 LOOKS = {"source_only": "source", "target_only": "target", "target_only_fresh": "fresh"}
 
 
-def train(name, learner, numbers, own_loss=None):
+def train(arm, learner, numbers, own_loss=None):
     """Train one model of this chapter; returns it with its history and its film."""
     torch.manual_seed(run.seed)
     if learner in LOOKS:
@@ -405,21 +407,14 @@ def train(name, learner, numbers, own_loss=None):
         if own_loss:
             model.generator_loss = partial(own_loss, model)
         data = world.train(run.source, numbers.size, numbers.batch, run.seed, classes=seen, ahead=2)
-    film = plots.Film(test["source"][:8], numbers.steps)
-    history = fit(
-        model, data, numbers.steps, rates=numbers.rates(), device=run.device,
-        callbacks=[film], folder=run.checkpoints(name), resume=run.resume, title=name,
-    )  # fmt: skip
-    return model, history, film
+    film = Film(test["source"][:8], numbers.steps)
+    return model, run.fit(arm, model, data, film), film
 
 
 # %%
 trained = {"method": train("method", learner, recipe)}
 if compare:
     trained["baseline"] = train("baseline", "source_only", recipe)
-for name, (_, history, _) in trained.items():
-    run.trained(name, history)
-    print(f"{name}: {history.steps} steps in {history.seconds:.0f} s, {history.arithmetic}")
 
 # %% mystnb={"image": {"alt": "Five loss terms over the steps, each in a panel of its own: the discriminator's with its undecided line at 2 ln 2, the two task terms of T, the generator's with its line at ln 2, and the task term of G, about a thirtieth of T's."}}
 model, history, film = trained["method"]
@@ -432,7 +427,7 @@ plots.curves(history, undecided=undecided if learner == "pixelda" else None)
 # Leaf through the film of eight test digits:
 
 # %%
-plots.scrub(film.frames, film.labels, "Eight source digits as the generator repaints them while it learns", enlarge=5)
+scrub(film.frames, film.labels, "Eight source digits as the generator repaints them while it learns", enlarge=5)
 
 # %% [markdown]
 # ## Results
@@ -441,11 +436,9 @@ plots.scrub(film.frames, film.labels, "Eight source digits as the generator repa
 torch.manual_seed(run.seed)
 model.eval()
 clean, clean_mask = test["source"][:400], test["source_mask"][:400]
-draws = [model.translate(clean.to(run.device)).cpu() for _ in range(3)]
+draws = [run.in_parts(model.translate, clean, len(clean)) for _ in range(3)]
 columns = {"source": clean[:6]} | {f"noise {n + 1}": draw[:6] for n, draw in enumerate(draws)}
-figure = plots.grid(columns | {"real target": test["target"][6:12]})
-figure.savefig(run.figure("results.png"))
-figure
+run.show("results.png", plots.grid(columns | {"real target": test["target"][6:12]}))
 
 # %% [markdown]
 # Read the digits in the middle columns. Is each still the digit on its left?
@@ -478,12 +471,11 @@ plots.grid({"adapted": draws[0][:6], "nearest target": target_set[which[:6]]})
 
 
 # %%
-@torch.no_grad()
 def accuracy(model, images, labels, domain="target"):
     """Share of the images that a model's task network names rightly."""
     domain = domain if domain in model.task.private else "target"  # a reference has one first layer only
-    answers = [model.task(part.to(run.device), domain).argmax(1).cpu() for part in images.split(200)]
-    return float((torch.cat(answers) == labels).float().mean())
+    answers = run.in_parts(lambda part: model.task(part, domain).argmax(1), images, 200)
+    return float((answers == labels).float().mean())
 
 
 def measure(model):
@@ -555,7 +547,8 @@ def machine(draws_per_digit):
     """Accuracy on the target of a support vector machine trained on adapted digits (0 draws: on the source itself)."""
     data = world.labelled(run.source, recipe.size, 90 if run.profile == "smoke" else 720, seed=0)
     some = data.batch(0)
-    images = [model.translate(some["image"].to(run.device)).cpu() for _ in range(draws_per_digit)] or [some["image"]]
+    made = [run.in_parts(model.translate, some["image"], len(some["image"])) for _ in range(draws_per_digit)]
+    images = made or [some["image"]]
     svm = SVC(C=10).fit(torch.cat(images).flatten(1), some["label"].repeat(len(images)))
     right = torch.from_numpy(svm.predict(test["target"].flatten(1))) == test["target_label"]
     return float(right.float().mean()), float(right[test["target_label"] >= 7].float().mean())
@@ -576,17 +569,8 @@ if extras and world is digits:
 #
 # Properties 2 and 3 need further trainings of $G$, so they come from the sweep: `make sweep CHAPTER=pixelda` runs this notebook with seeds 0, 1 and 2 for every *arm*. A dash stands where an arm has not been run yet.
 
-
 # %%
-def sweep_table(arms, measures):
-    """Every seed's value of some measures, for each arm."""
-    found = {name: results.by_arm(results.sweep("pixelda"), name) for name in measures}
-    rows = []
-    for arm in arms:
-        each = (" / ".join(f"{v:.3f}" for v in found[name].get(arm, [])) for name in measures)
-        rows.append((arm, *(text or None for text in each)))
-    return plots.table(["arm", *measures.values()], rows)
-
+swept = results.sweep("pixelda")
 
 # %% [markdown]
 # **2. Across label spaces.** $G$, $D$ and $T$ are trained on the digits 0 to 6 only, on both sides (to leave the others out of the target we looked at its labels, which is fair for a test of $G$, not for an adaptation). Then $G$ is frozen, repaints *all ten* source digits, and the support vector machine learns from those. Can it read the digits 7 to 9, which $G$ has never seen?
@@ -594,9 +578,12 @@ def sweep_table(arms, measures):
 # (The paper trained $G$ on 6 of 11 objects; the classifier reached 98.98 % on the 5 others and 99.28 % on all.)
 
 # %%
-sweep_table(
-    ["source_only", "seen_7", "pixelda"],
-    {"svm_unseen": "support vector machine, digits 7 to 9", "svm": "all ten digits"},
+plots.table(
+    *results.table(
+        swept,
+        ["source_only", "seen_7", "pixelda"],
+        {"svm_unseen": "support vector machine, digits 7 to 9", "svm": "all ten digits"},
+    )
 )
 
 # %% [markdown]
@@ -608,9 +595,12 @@ sweep_table(
 # **3. Stable training.** The paper's argument for the task loss on source images is stability over initialisations. Six short runs with it and six without:
 
 # %%
-sweep_table(
-    ["short", "short_no_source"],
-    {"target": "target accuracy of each seed", "source": "source accuracy of each seed"},
+plots.table(
+    *results.table(
+        swept,
+        ["short", "short_no_source"],
+        {"target": "target accuracy of each seed", "source": "source accuracy of each seed"},
+    )
 )
 
 # %% [markdown]
@@ -644,7 +634,7 @@ sweep_table(
 
 # %%
 MEASURES = {"target": "target", "dark": "dark ground", "light": "light ground", "source": "source"}
-sweep_table(["source_only", "dann", "pixelda", "target_only", "target_only_fresh"], MEASURES)
+plots.table(*results.table(swept, ["source_only", "dann", "pixelda", "target_only", "target_only_fresh"], MEASURES))
 
 # %% [markdown]
 # On two of three seeds PixelDA without a label (.92, .95) passes what 520 labels give (.83 to .86), and comes near fresh blends (.93 to .96): more grounds are worth more than labels on few.
@@ -656,9 +646,12 @@ sweep_table(["source_only", "dann", "pixelda", "target_only", "target_only_fresh
 # **Taking parts away.** Without the source part of the task loss, without noise, with a heavier task term on $G$'s side:
 
 # %%
-sweep_table(
-    ["pixelda", "no_source", "no_noise", "weight_task_1"],
-    MEASURES | {"variation": "variation by z", "dark_strokes": "dark strokes"},
+plots.table(
+    *results.table(
+        swept,
+        ["pixelda", "no_source", "no_noise", "weight_task_1"],
+        MEASURES | {"variation": "variation by z", "dark_strokes": "dark strokes"},
+    )
 )
 
 # %% [markdown]
@@ -670,7 +663,9 @@ sweep_table(
 # **The paper's own pairs**, with the small networks of this profile: MNIST → MNIST-M with the photographs of BSDS500, and MNIST → USPS.
 
 # %%
-sweep_table(["mnist_m_source_only", "mnist_m", "mnist_m_long", "usps_source_only", "usps"], MEASURES)
+plots.table(
+    *results.table(swept, ["mnist_m_source_only", "mnist_m", "mnist_m_long", "usps_source_only", "usps"], MEASURES)
+)
 
 # %% [markdown]
 # On MNIST-M source-only reads 52 to 55 % and PixelDA 76 to 81 %, after 2,000 steps with 16 pixels, where the paper has 63.6 and 98.2 after 250,000 with 32.
@@ -726,14 +721,14 @@ if world is objects and learner == "pixelda":
             "content": float(losses.masked_pairwise_error(clean, draws[0], clean_mask)),
         },
     )
-    display(plots.table(list(OBJECTS.values()), [[run.metrics["method"][name] for name in OBJECTS]]))  # noqa: F821
+    display(plots.table(list(OBJECTS.values()), [[run.metrics["method"][name] for name in OBJECTS]]))
 
 # %% [markdown]
 # "Change" is the mean absolute difference between a source image and its adaptation, on the range from -1 to 1. Over the seeds:
 
 # %%
 arms = [f"{ground}_{arm}" for ground in ("black", "natural") for arm in ("source_only", "pixelda", "content")]
-sweep_table(arms, OBJECTS)
+plots.table(*results.table(swept, arms, OBJECTS))
 
 # %% [markdown]
 # On black, PixelDA takes the target from .23 to between .73 and .81. Natural grounds by themselves help far less here (.26 to .35) than the paper's did: two photographs are not ImageNet, and they give no dim lamp and no noise. With PixelDA they lead no further than black (.73 to .78).
@@ -747,11 +742,7 @@ sweep_table(arms, OBJECTS)
 # First what this run measured, beside your predictions; then the claims that need the sweep.
 
 # %%
-rows = []
-for claim in run.judged():
-    numbers = (claim["baseline_value"], claim["value"], claim["held"], predictions.get(claim["id"]))
-    rows.append((claim["text"], claim["paper"], *numbers))
-plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
+run.claims_table(predictions)
 
 # %%
 plots.table(*results.verdicts("05_pixelda"))
@@ -794,7 +785,7 @@ if "source" in model.task.private:
 # (A wider $D$ without dropout and noise had learnt sooner on the tuning seeds. With them, seed 0 fails instead, so on three seeds nothing can be said:)
 
 # %%
-sweep_table(["pixelda", "noisy_judge"], MEASURES | {"dark_strokes": "dark strokes"})
+plots.table(*results.table(swept, ["pixelda", "noisy_judge"], MEASURES | {"dark_strokes": "dark strokes"}))
 
 # %% [markdown]
 # A setting that fails in one run of three passes a test of three seeds with a probability of $(2/3)^3 \approx 30\,\%$. We had tried six settings and more (six residual blocks, four with batch 32, a learning rate of 0.002), so that one of them passed says little.

@@ -347,7 +347,7 @@ def claims(
 def _claims_table(verdicts: list[Verdict]) -> None:
     heading = ""
     for verdict in verdicts:
-        claim, state = verdict.claim, verdict.state
+        claim, state = verdict.claim, str(verdict.state)
         above, heading = heading, f"{claim.chapter}, {verdict.arm or 'arm beside arm'}"
         if heading != above:
             typer.echo(f"\n{heading}")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,16 +12,36 @@ from pathlib import Path
 
 import pytest
 import typer
-from toys import write_toy
+from toys import CLAIMS, write_toy
 from typer.testing import CliRunner
 
 from i2i_tutor import cli
 from i2i_tutor.batch import report
 from i2i_tutor.cli import main
+from i2i_tutor.measuring import claims
+
+ROOT = Path(__file__).parents[1]
 
 
 def call(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def claim_in(patch, folder: Path, **changes: str) -> None:
+    """Let the book be a folder that claims one thing, "even", of the toy; changes: key → TOML."""
+    text = CLAIMS
+    for key, value in changes.items():
+        text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+    (folder / "claims.toml").write_text(text)
+    patch.setattr(claims, "book_file", folder.joinpath)
+
+
+@pytest.fixture
+def book(monkeypatch, tmp_path_factory):
+    """A function that changes what the book claims of the toy."""
+    folder = tmp_path_factory.mktemp("book")
+    claim_in(monkeypatch, folder)
+    return lambda **changes: claim_in(monkeypatch, folder, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +119,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(chapters, tmp_path):
 @pytest.fixture(scope="module")
 def one_run(chapters, tmp_path_factory):
     out = tmp_path_factory.mktemp("one") / "toy"
-    return out, call("run", "toy", "--seed", "3", "--set", "weight=2", "--out", out, "--chapters-dir", chapters)
+    with pytest.MonkeyPatch.context() as patch:
+        claim_in(patch, tmp_path_factory.mktemp("book"))
+        return out, call("run", "toy", "--seed", "3", "--set", "weight=2", "--out", out, "--chapters-dir", chapters)
 
 
 def test_run_says_where_everything_is(one_run):
@@ -137,20 +160,19 @@ def test_a_notebook_without_results_fails_and_a_folder_that_holds_no_run_is_neve
 # --- afterwards ----------------------------------------------------------------------------------------------------
 
 
-def finished_run(folder: Path, seed: int, arm: str = "fast", **changes) -> None:
-    """A finished run as the runner leaves it."""
-    claim = {"id": "even", "text": "even", "difference": 0.5 + seed, "held": True, "expected": True}
+def finished_run(folder: Path, seed: int, arm: str = "fast", difference: float | None = None, **changes) -> None:
+    """A finished run as the runner leaves it, whose method is better than its baseline by a difference."""
+    difference = 0.5 + seed if difference is None else difference
     results = {
         "chapter": "01_toy",
         "profile": "fast",
         "seed": seed,
         "source": "procedural",
         "parameters": {"resume": False, "steps": None},
-        "metrics": {"method": {"iou": 1 / 3 + seed}},
-        "claims": [claim | changes.get("claim", {})],
+        "metrics": {"method": {"iou": 1 / 3 + seed, "value": difference}, "baseline": {"value": 0.0}},
         "seconds": 5.0,
         "versions": {"torch": "2"},
-    }
+    } | changes.get("results", {})
     status = {
         "state": "finished",
         "chapter": "01_toy",
@@ -180,7 +202,8 @@ def test_collect_writes_a_small_file_that_does_not_depend_on_the_order(tmp_path)
     row = content["rows"][1]
     assert (row["chapter"], row["arm"], row["seed"], row["profile"]) == ("01_toy", "fast", 1, "fast")
     assert row["parameters"] == {"weight": 10.0}
-    assert row["metrics"] == {"method": {"iou": 1.33333}}
+    assert row["metrics"] == {"method": {"iou": 1.33333, "value": 1.5}, "baseline": {"value": 0.0}}
+    assert "claims" not in row  # what the numbers decide is asked anew each time
     assert row["seconds"] == 7.12346
     assert str(tmp_path) not in first.decode()
 
@@ -199,42 +222,112 @@ def test_collect_can_keep_the_rows_of_other_runs(tmp_path):
     finished_run(tmp_path / "first", 0)
     finished_run(tmp_path / "first", 1)
     assert call("collect", tmp_path / "first", "--to", to).exit_code == 0
-    finished_run(tmp_path / "second", 1, claim={"difference": 9.0})
+    finished_run(tmp_path / "second", 1, difference=9.0)
     finished_run(tmp_path / "second", 2)
     done = call("collect", tmp_path / "second", "--to", to, "--keep")
     assert done.exit_code == 0, done.stderr
     rows = json.loads(to.read_text())["rows"]
     assert [row["seed"] for row in rows] == [0, 1, 2]
-    assert [row["claims"][0]["difference"] for row in rows] == [0.5, 9.0, 2.5]  # the newer run of seed 1
+    assert [row["metrics"]["method"]["value"] for row in rows] == [0.5, 9.0, 2.5]  # the newer run of seed 1
     to.write_text("[]")
     done = call("collect", tmp_path / "second", "--to", to, "--keep")
     assert "holds no summary whose rows could be kept" in done.stderr
     assert to.read_text() == "[]"
 
 
-def test_a_claim_holds_when_it_holds_for_every_seed(tmp_path):
+def test_collect_refuses_numbers_of_several_judges(tmp_path):
+    old, new = {"results": {}}, {"results": {"judge": "segmenter-toys-32-abc"}}
+    other = {"results": {"judge": "segmenter-toys-32-def"}}
+    for name, runs in {"old": [old, old], "new": [new, new], "mixed": [new, other], "unnamed": [old, new]}.items():
+        for seed, changes in enumerate(runs):
+            finished_run(tmp_path / name, seed, **changes)
+    for name in ("old", "new"):
+        assert call("collect", tmp_path / name, "--to", tmp_path / f"{name}.json").exit_code == 0
+    assert json.loads((tmp_path / "new.json").read_text())["rows"][0]["judge"] == "segmenter-toys-32-abc"
+    for name, judges in {
+        "mixed": "segmenter-toys-32-abc, segmenter-toys-32-def",
+        "unnamed": "no judge named, segmenter-toys-32-abc",
+    }.items():
+        done = call("collect", tmp_path / name, "--to", tmp_path / f"{name}.json")
+        assert done.exit_code == 1
+        assert f"the runs of 01_toy on procedural were read by several judges ({judges})" in done.stderr
+        assert not (tmp_path / f"{name}.json").exists()
+    before = (tmp_path / "old.json").read_text()
+    done = call("collect", tmp_path / "new", "--to", tmp_path / "old.json", "--keep")  # the same seeds: all are new
+    assert done.exit_code == 0, done.stderr
+    (tmp_path / "old.json").write_text(before)
+    finished_run(tmp_path / "third", 2, **new)
+    assert call("collect", tmp_path / "third", "--to", tmp_path / "old.json", "--keep").exit_code == 1
+    assert (tmp_path / "old.json").read_text() == before
+
+
+def test_a_claim_holds_when_it_holds_for_every_seed(tmp_path, book):
     finished_run(tmp_path, 0)
     finished_run(tmp_path, 1)
-    assert "held         even (difference +0.5, +1.5; seed 0: yes, 1: yes)" in call("claims", tmp_path).stdout
-    finished_run(tmp_path, 2, claim={"held": False})
+    assert (
+        "held         the toy is even (difference +0.5, +1.5; seed 0: yes, 1: yes)" in call("claims", tmp_path).stdout
+    )
+    finished_run(tmp_path, 2, difference=0.4)
     done = call("claims", tmp_path)
     assert done.exit_code == 1
     assert "not held" in done.stdout
     assert "1 of 1 claims were expected to hold and do not: even" in done.stderr
 
 
-@pytest.mark.parametrize("claim", [{"held": False, "expected": False}, {"held": None}])
-def test_what_is_not_expected_or_not_judged_does_not_fail(claim, tmp_path):
-    finished_run(tmp_path, 0, claim=claim)
+def test_the_book_s_claim_of_today_decides_whatever_a_results_file_says(tmp_path, book):
+    copy = {"id": "even", "text": "even", "difference": 0.5, "held": True, "expected": True, "margin": 0.5}
+    finished_run(tmp_path, 0, results={"claims": [copy]})
     assert call("claims", tmp_path).exit_code == 0
+    book(direction='"lower"')
+    assert call("claims", tmp_path).exit_code == 1
+    book(direction='"lower"', expected="false")
+    assert call("claims", tmp_path).exit_code == 0
+    book(margin="0.6")
+    assert call("claims", tmp_path).exit_code == 1
+    (row,) = report.gather(tmp_path)
+    assert (row["claims.even.held"], row["claims.even.difference"]) == (False, 0.5)
+    assert call("report", tmp_path).exit_code == 0
+    assert "| 01_toy | fast | the toy is even | 0: no | not held |" in (tmp_path / "report.md").read_text()
 
 
-def test_an_unfinished_run_is_told_and_not_counted(tmp_path):
+@pytest.mark.parametrize(
+    ("difference", "results", "expected", "code", "said"),
+    [
+        (0.1, {}, "true", 1, "not held, expected otherwise"),
+        (0.1, {}, "false", 0, "not held "),
+        (0.9, {}, "false", 0, "held, expected otherwise"),
+        (0.1, {"profile": "smoke"}, "true", 0, "not judged"),
+        (0.1, {"trainings": {"method": {"interrupted": True}}}, "true", 0, "not judged"),
+        (0.9, {"metrics": {"method": {"value": None}, "baseline": {"value": 0.0}}}, "true", 1, "not held, expected"),
+    ],
+)
+def test_only_an_expected_claim_that_was_judged_can_fail(difference, results, expected, code, said, tmp_path, book):
+    book(expected=expected)
+    finished_run(tmp_path, 0, difference=difference, results=results)
+    done = call("claims", tmp_path)
+    assert (done.exit_code, said in done.stdout) == (code, True), done.output
+
+
+def test_an_unfinished_run_is_told_and_not_counted(tmp_path, book):
     finished_run(tmp_path, 0)
-    finished_run(tmp_path, 1, claim={"held": False}, status={"state": "running"})
+    finished_run(tmp_path, 1, difference=0.0, status={"state": "running"})
     done = call("claims", tmp_path)
     assert done.exit_code == 0
     assert "01_toy/fast/seed-1 is interrupted and not counted" in done.stderr
+
+
+def test_the_committed_runs_pass_make_claims_though_their_files_hold_old_copies(tmp_path):
+    """What `make claims` does over the finished runs that the book shows: no claim that is expected fails."""
+    for row in json.loads((ROOT / "book/results/claims.json").read_text(encoding="utf-8"))["rows"]:
+        place = tmp_path / row["chapter"] / row["arm"] / f"seed-{row['seed']}"
+        place.mkdir(parents=True)
+        (place / "results.json").write_text(json.dumps(row))
+        about = {"state": "finished", "arm": row["arm"], "seed": row["seed"], "parameters": {}}
+        (place / "status.json").write_text(json.dumps(about))
+    done = call("claims", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    live = [claim for claim in claims.claims() if claim.live]
+    assert done.stdout.count("(difference ") == len(live)
 
 
 def test_report_writes_table_page_and_plot(tmp_path):

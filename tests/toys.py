@@ -56,15 +56,28 @@ CLOSE = """\
 figures = Path(out) / "figures"
 figures.mkdir(exist_ok=True)
 (figures / "one.png").write_bytes(b"")
-claims = [{"id": "even", "text": "the toy is even", "metric": "value", "value": state["value"], "baseline": "b",
-           "difference": 1.0, "margin": 0.0, "direction": "higher", "held": seed != 2, "expected": True}]
 results = {"chapter": "01_toy", "method": "toy", "profile": profile, "seed": seed, "source": source,
-           "parameters": {"steps": steps, "weight": weight, "resume": resume}, "claims": claims,
-           "metrics": {"method": {"value": state["value"], "third": 1 / 3}},
+           "parameters": {"steps": steps, "weight": weight, "resume": resume},
+           "metrics": {"method": {"value": state["value"], "third": 1 / 3}, "baseline": {"value": state["value"] - 1}},
            "versions": {"python": sys.version.split()[0]}, "device": "cpu", "git_commit": None, "seconds": 0.1,
            "peak_memory_mib": 10, "python": sys.executable, "threads": os.environ.get("OMP_NUM_THREADS")}
 if fault != "silent":
     (Path(out) / "results.json").write_text(json.dumps(results))
+"""
+
+
+CLAIMS = """\
+[[claim]]
+id = "even"
+chapter = "01_toy"
+text = "the toy is even"
+metric = "value"
+arm = "method"
+baseline = "baseline"
+direction = "higher"
+margin = 0.5
+expected = true
+live = true
 """
 
 

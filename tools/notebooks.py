@@ -29,7 +29,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 # What `plots` has that draws nothing, or brings its own alt text.
-NO_FIGURE = {"Film", "log_spaced", "read_frames", "scrub", "strip", "table"}
+NO_FIGURE = {"table"}  # what the package's plots make besides figures
 # torch and all else that the package needs are on Colab; --no-deps keeps pip from touching them.
 INSTALL = """\
 # Installs the package where it is missing (as on Colab), but never torch. Where it is there already, nothing happens.

@@ -231,7 +231,7 @@ def _train(judge: nn.Module, recipe: JudgeRecipe, truth: GroundTruth) -> None:
 
 def _fingerprint(network: type[nn.Module], recipe: JudgeRecipe, truth: GroundTruth) -> str:
     """Changes whenever the judge's code, its recipe or the world changes, so that no stale judge is used."""
-    code = "".join(map(inspect.getsource, (Encoder, network, Learning)))
+    code = "".join(inspect.getsource(part) for part in (Encoder, network, Learning))
     return hashlib.sha256(f"{code}{recipe}{truth.classes}{truth.fingerprint}".encode()).hexdigest()[:12]
 
 

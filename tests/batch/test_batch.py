@@ -330,7 +330,7 @@ def test_an_external_cluster_gives_the_same_numbers_and_its_loss_is_said(chapter
     assert plain.process.wait(60) == 0, plain.errors()
     (row,) = report.gather(tmp_path / "a")
     (local,) = (row for row in report.gather(faults[2]) if row["arm"] == "plain")
-    for key in ("metrics.method.value", "metrics.method.third", "seed", "threads", "claims.even.held"):
+    for key in ("metrics.method.value", "metrics.method.third", "seed", "threads"):
         assert row[key] == local[key]
 
     out = tmp_path / "b"
