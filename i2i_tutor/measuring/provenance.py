@@ -10,13 +10,16 @@ from typing import Any
 
 import torch
 
+from i2i_tutor import __version__
+
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """Versions, device and git commit of this process, and its peak memory so far in MiB."""
     return {
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "torchmetrics", "numpy", "i2i-tutor")},
+            "i2i-tutor": __version__,  # of the copy that runs, which need not be the installed one
+            **{name: version(name) for name in ("torch", "torchvision", "torchmetrics", "numpy")},
         },
         "device": _device_name(device),
         "git_commit": _git_commit(),

@@ -23,6 +23,17 @@ def test_scores_of_a_confusion_matrix_computed_by_hand():
     assert scores["class_iou"] == pytest.approx((2 / 4 + 2 / 4 + 1) / 3)
 
 
+def test_a_prediction_outside_the_classes_is_refused_and_counted_nowhere():
+    truth = torch.tensor([0, 1, 255])
+    for wrong in (2, -1, 7):
+        with pytest.raises(ValueError, match=f"the prediction holds class {wrong}; expected 0 to 1"):
+            metrics.confusion_matrix(truth, torch.tensor([0, wrong, 0]), 2)
+    assert metrics.confusion_matrix(torch.tensor([255, -1]), torch.tensor([0, 1]), 2).sum() == 0
+    for maps in ((truth.float(), truth), (truth.clamp(max=1), truth > 0)):
+        with pytest.raises(ValueError, match="expected integer class numbers"):
+            metrics.confusion_matrix(*maps, 2)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 6), st.integers(0, 1000))
 def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes, seed):
@@ -136,6 +147,30 @@ def test_sharpness_is_one_for_itself_zero_when_flat_and_falls_with_blur():
     assert metrics.sharpness(blurred, image) < 0.3
 
 
+@pytest.mark.parametrize("reference", [torch.full((2, 3, 16, 16), 0.3), torch.zeros(2, 3, 16, 16)])
+def test_nothing_is_sharp_beside_a_flat_reference(reference):
+    with pytest.raises(ValueError, match="the reference has no high frequencies"):
+        metrics.sharpness(torch.rand(2, 3, 16, 16), reference)
+    with pytest.raises(ValueError, match="its 2 px are too few"):
+        metrics.sharpness(torch.rand(1, 3, 2, 2), torch.rand(1, 3, 2, 2))
+    with pytest.raises(ValueError, match="16 px but the reference 32"):
+        metrics.sharpness(torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32, 32))
+
+
+def test_the_accuracy_of_a_classifier_is_the_share_of_right_names():
+    images = torch.linspace(-1, 1, 100).view(100, 1, 1, 1).expand(100, 3, 2, 2)
+
+    class Sign(nn.Module):
+        def forward(self, images):
+            mean = images.mean(dim=(1, 2, 3))
+            return torch.stack([-mean, mean], dim=1)
+
+    assert metrics.accuracy(images, (images[:, 0, 0, 0] > 0).long(), Sign()) == {"accuracy": 1.0}
+    assert metrics.accuracy(images, torch.ones(100).long(), Sign()) == {"accuracy": 0.5}
+    with pytest.raises(ValueError, match=r"labels are \(99,\)"):
+        metrics.accuracy(images, torch.ones(99).long(), Sign())
+
+
 def test_diversity_is_zero_for_equal_images():
     assert metrics.diversity(torch.zeros(3, 1, 2, 2)) == 0
     assert metrics.diversity(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)) == pytest.approx(1.0)
@@ -185,3 +220,41 @@ def test_hue_difference_is_an_angle_on_the_colour_circle():
     assert metrics.hue_difference(red, half, mask) == 0
     opposite = -red
     assert metrics.hue_difference(red, opposite, mask) == pytest.approx(180, abs=1e-3)
+
+
+def test_a_grey_has_no_hue_and_counts_as_turned_by_a_right_angle():
+    red = torch.tensor([0.9, -0.6, -0.6]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    grey, mask = torch.full_like(red, 0.3), torch.ones(2, 1, 4, 4)
+    assert metrics.hue_difference(red, grey, mask) == pytest.approx(90)
+    assert metrics.hue_difference(grey, grey, mask) == pytest.approx(90)
+    half = torch.cat([red[:1], grey[:1]])
+    assert metrics.hue_difference(red, half, mask) == pytest.approx(45)
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (torch.zeros(2, 1, 4, 4), "mask of image 0 is empty"),
+        (torch.ones(2, 1, 4, 4) * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1), "mask of image 1 is empty"),
+        (torch.ones(4, 4), r"masks are \(4, 4\); expected \(2, 1, 4, 4\)"),
+        (torch.ones(()), r"masks are \(\)"),
+        (torch.ones(2, 3, 4, 4), r"masks are \(2, 3, 4, 4\)"),
+        (torch.full((2, 1, 4, 4), 2.0), "values from 2 to 2; expected 0 to 1"),
+        (torch.full((2, 1, 4, 4), math.nan), "nan"),
+    ],
+)
+def test_masks_that_are_none_are_refused(mask, sentence):
+    images = torch.rand(2, 3, 4, 4)
+    with pytest.raises(ValueError, match=sentence):
+        metrics.hue_difference(images, images, mask)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [torch.zeros(2, 2).long(), torch.zeros(1, 2, 2).long(), torch.zeros(2, 2, 2), torch.zeros(2, 1, 2, 2).long()],
+)
+def test_label_maps_that_do_not_fit_the_images_are_refused(labels):
+    images = torch.zeros(2, 3, 2, 2)
+    for score, judge in ((metrics.fcn_score, Brightness()), (metrics.label_score, torch.zeros(2, 3))):
+        with pytest.raises(ValueError, match=r"expected integers \(2, 2, 2\)"):
+            score(images, labels, judge)
