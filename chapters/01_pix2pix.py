@@ -621,9 +621,8 @@ plots.table(*results.table(swept, ["no_skips_l1", "no_skips", "l1", "l1_cgan"], 
 # **How large a patch?** (Table 3: 1 × 1 .39 / .15 / .10, 16 × 16 .65 / .21 / .17, 70 × 70 .66 / .23 / .17, 286 × 286 .42 / .16 / .11. Our pictures are a quarter as wide, so our 16 and 34 pixels correspond to the paper's 70 and 142, and our 70 covers the whole picture.)
 
 # %%
-plots.table(
-    *results.table(swept, ["patch_1", "l1_cgan", "patch_34", "patch_70"], SWEPT)
-)  # l1_cgan has patches of 16 pixels
+arms = ["patch_1", "l1_cgan", "patch_34", "patch_70"]  # l1_cgan has patches of 16 pixels
+plots.table(*results.table(swept, arms, SWEPT))
 
 # %% [markdown]
 # Two findings. Beyond 16 pixels the pictures get worse, as in the paper beyond 70: a larger $D$ has more to learn, and fewer, less independent patches to learn it from.
