@@ -101,7 +101,7 @@ class Run:
         """
         rows = []
         for verdict in judge([self._results() | {"arm": "this run"}]):
-            claim, decision = verdict.claim, verdict.seeds[self.seed]
+            claim, ((_, decision),) = verdict.claim, verdict.seeds
             guess = predictions.get(claim.id)
             rows.append((claim.text, claim.paper, decision.baseline, decision.value, decision.held, guess))
         return plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)

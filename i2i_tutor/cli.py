@@ -353,7 +353,7 @@ def _claims_table(verdicts: list[Verdict]) -> None:
             typer.echo(f"\n{heading}")
         if verdict.failed or (state == "held" and not claim.expected):
             state += ", expected otherwise"
-        differences = (decision.difference for decision in verdict.seeds.values())
+        differences = (decision.difference for _, decision in verdict.seeds)
         shown = ", ".join("–" if difference is None else f"{difference:+.3g}" for difference in differences)
         typer.echo(f"  {state:<12} {claim.text} (difference {shown}; seed {report.each_seed(verdict)})")
 

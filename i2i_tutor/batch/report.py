@@ -89,7 +89,7 @@ def _decided(run: Mapping[str, Any]) -> dict[str, Any]:
     """What a run by itself says to the book's claims."""
     row: dict[str, Any] = {}
     for verdict in judge([run]):
-        decision = verdict.seeds[run["seed"]]
+        ((_, decision),) = verdict.seeds
         name = f"claims.{verdict.claim.id}"
         row |= {f"{name}.held": decision.held, f"{name}.difference": decision.difference}
     return row
@@ -289,4 +289,4 @@ def arm_of(verdict: Verdict) -> str:
 def each_seed(verdict: Verdict) -> str:
     """What every seed said: "0: yes, 1: no, 2: –"."""
     word = {True: "yes", False: "no", None: "–"}
-    return ", ".join(f"{seed}: {word[decision.held]}" for seed, decision in verdict.seeds.items())
+    return ", ".join(f"{seed}: {word[decision.held]}" for seed, decision in verdict.seeds)

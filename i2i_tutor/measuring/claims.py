@@ -98,17 +98,17 @@ class Verdict:
     Attributes:
         claim: as the book has it today.
         arm: the setting whose runs decided it, each by itself; None if runs of two arms were compared.
-        seeds: what each seed says, in the order of the seeds.
+        seeds: what each seed says, in the order of the seeds; a seed that was run twice stands there twice.
     """
 
     claim: Claim
     arm: str | None
-    seeds: Mapping[int, Decision]
+    seeds: Sequence[tuple[int, Decision]]
 
     @property
     def state(self) -> Literal["held", "not held", "not judged", "not run yet"]:
         """A claim holds when it holds on every seed; it is "not judged" if no seed says no and one was not judged."""
-        held = [decision.held for decision in self.seeds.values()]
+        held = [decision.held for _, decision in self.seeds]
         if not held:
             return "not run yet"
         return "not held" if False in held else "not judged" if None in held else "held"
@@ -141,20 +141,22 @@ def over_seeds(claim: Claim, runs: Iterable[Run], arm: str | None = None) -> Ver
     A live claim is decided in each run by itself, so ``runs`` should be those of one setting, which ``arm`` names. Any
     other compares the methods of two arms that were run with the same seed.
     """
-    seeds: dict[int, Decision] = {}
-    by_arm: dict[int, dict[str, Run]] = {}
-    for run in runs:
-        if run["chapter"] == claim.chapter:
-            by_arm.setdefault(run["seed"], {})[run["arm"]] = run
-    for seed, found in sorted(by_arm.items()):
-        if claim.live:
-            used = list(found.values())[-1:]
-            metrics = used[0].get("metrics") or {}
-        else:
-            used = [found[name] for name in (claim.baseline, claim.arm) if name in found]
-            metrics = {run["arm"]: (run.get("metrics") or {}).get("method", {}) for run in used}
+    own = sorted((run for run in runs if run["chapter"] == claim.chapter), key=lambda run: run["seed"])
+    cases: list[tuple[tuple[Run, ...], Metrics]]
+    if claim.live:
+        cases = [((run,), run.get("metrics") or {}) for run in own]
+    else:
+        pairs = [
+            (baseline, run)
+            for baseline in own
+            for run in own
+            if (baseline["arm"], run["arm"]) == (claim.baseline, claim.arm) and baseline["seed"] == run["seed"]
+        ]
+        cases = [(pair, {run["arm"]: (run.get("metrics") or {}).get("method", {}) for run in pair}) for pair in pairs]
+    seeds = []
+    for used, metrics in cases:
         if decision := claim.decide(metrics):
-            seeds[seed] = decision if all(map(counts, used)) else replace(decision, held=None)
+            seeds.append((used[0]["seed"], decision if all(map(counts, used)) else replace(decision, held=None)))
     return Verdict(claim, arm, seeds)
 
 

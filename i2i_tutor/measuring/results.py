@@ -72,7 +72,7 @@ def verdicts(chapter: str) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: a chapter's claims with their numbers (baseline → arm) for each committed seed."""
     lines = []
     for claim in claims(chapter):
-        decisions = verdict(claim).seeds.values()
+        decisions = [decision for _, decision in verdict(claim).seeds]
         numbers = ", ".join(_unbroken(f"{_short(one.baseline)} → {_short(one.value)}") for one in decisions)
         held = f"{sum(bool(one.held) for one in decisions)} of {len(decisions)}" if decisions else "not run yet"
         remark = "" if claim.expected else " (no longer expected)"

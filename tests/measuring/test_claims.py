@@ -61,15 +61,23 @@ def test_a_claim_on_what_is_no_number_does_not_hold(direction, number):
 def test_a_live_claim_is_decided_in_each_run_and_another_between_arms_of_one_seed():
     live = [run(seed, metrics={"a": {"iou": 0.7}, "b": {"iou": level}}) for seed, level in ((1, 0.65), (0, 0.5))]
     verdict = over_seeds(claim(live=True), live)
-    assert [(seed, one.held) for seed, one in verdict.seeds.items()] == [(0, True), (1, False)]
+    assert [(seed, one.held) for seed, one in verdict.seeds] == [(0, True), (1, False)]
     swept = [
         run(seed, arm, {"method": {"iou": value + seed / 100}})
         for arm, value in (("a", 0.7), ("b", 0.5), ("other", 0.0))
         for seed in (1, 0)
     ]
     verdict = over_seeds(claim(), [*swept, run(2, "a", {"method": {"iou": 1.0}})])  # seed 2 has no baseline
-    assert {seed: (one.baseline, one.value) for seed, one in verdict.seeds.items()} == {0: (0.5, 0.7), 1: (0.51, 0.71)}
+    assert {seed: (one.baseline, one.value) for seed, one in verdict.seeds} == {0: (0.5, 0.7), 1: (0.51, 0.71)}
     assert over_seeds(claim(chapter="02_none"), swept).state == "not run yet"
+
+
+def test_a_seed_that_was_run_twice_counts_twice():
+    runs = [run(0, metrics={"a": {"iou": value}, "b": {"iou": 0.5}}) for value in (0.7, 0.5)]
+    (verdict,) = judge(runs, [claim(live=True)])
+    assert [one.held for _, one in verdict.seeds] == [True, False]
+    swept = [run(0, arm, {"method": {"iou": value}}) for arm, value in (("a", 0.7), ("a", 0.5), ("b", 0.5))]
+    assert [one.held for _, one in over_seeds(claim(), swept).seeds] == [True, False]
 
 
 def test_the_judge_takes_each_setting_apart_and_leaves_out_what_nobody_measured():
@@ -94,7 +102,7 @@ def test_the_judge_takes_each_setting_apart_and_leaves_out_what_nobody_measured(
     ],
 )
 def test_a_claim_holds_when_it_holds_for_every_seed(held, state):
-    seeds = {seed: Decision(0.0, 1.0, one) for seed, one in enumerate(held)}
+    seeds = [(seed, Decision(0.0, 1.0, one)) for seed, one in enumerate(held)]
     for expected in (True, False):
         verdict = Verdict(claim(expected=expected), "fast", seeds)
         assert verdict.state == state
@@ -107,7 +115,7 @@ def test_smoke_and_interrupted_runs_judge_nothing():
     for left_out in ({"profile": "smoke"}, {"trainings": trained}):
         assert not counts(run(**left_out))
         (verdict,) = judge([run(metrics=metrics, **left_out)], [claim(live=True)])
-        assert verdict.seeds[0] == Decision(0.5, 0.7, None)
+        assert verdict.seeds[0][1] == Decision(0.5, 0.7, None)
     pair = [run(0, "a", {"method": {"iou": 0.7}}), run(0, "b", {"method": {"iou": 0.5}}, trainings=trained)]
     assert judge(pair, [claim()])[0].state == "not judged"
     assert counts(run(trainings=None))  # as rows of older files
@@ -160,7 +168,7 @@ def test_the_judge_agrees_with_what_was_written_when_the_runs_were_made():
     rows = json.loads((ROOT / "book/results/claims.json").read_text())["rows"]
     written = {(row["seed"], one["id"]): one for row in rows for one in row.get("claims", [])}
     for verdict in judge(rows):
-        for seed, decision in verdict.seeds.items():
+        for seed, decision in verdict.seeds:
             old = written.get((seed, verdict.claim.id))
             if old:  # a file of today's form holds none
                 assert (decision.value, decision.baseline) == (old["value"], old["baseline_value"])
