@@ -1,25 +1,41 @@
-"""The parameters of a chapter: read from the notebook's parameters cell and checked before anything starts.
+"""Parameters: what each may be is declared once, and every value is checked before anything starts.
 
-The cell is tagged ``parameters`` and has one annotated line per parameter. A trailing comment explains it, and the
-last bracket of the comment gives the legal range ``[low, high]`` or the legal choices ``{"a", "b"}``::
+The truth is a class (a method's recipe, a chapter's own parameters) whose annotations say type, range and help; a
+``Literal`` gives the choices::
 
-    steps: int | None = None  # training steps [1, 10000000]
+    steps: Annotated[int, Range(1, 10_000_000), "training steps"] = 1000
 
-Nothing is executed: the cell is parsed, so that a batch of a hundred runs is checked in milliseconds.
+A notebook shows it in the cell tagged ``parameters``, one line each. The comment is the help, and its last bracket the
+range ``[low, high]`` or the choices ``{"a", "b"}``; the default None stands for the profile's own number::
+
+    steps: int = None  # training steps [1, 10000000]
+
+A test compares the two. The cell is parsed, not executed, so that a batch of a hundred runs is checked in milliseconds.
 """
 
 import ast
 import difflib
+import hashlib
+import inspect
 import io
 import json
 import math
+import os
 import re
+import reprlib
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+Profile = Literal["smoke", "fast", "paper"]
+PROFILES: tuple[str, ...] = get_args(Profile)
+RUNS = Path("runs")  # where results go if no folder is named
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")  # of a file or folder
+
+_NO_RESULT = ("profile", "out", "resume", "allow_slow")  # do not change what is computed, or (profile) named by itself
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _BRACKET = re.compile(r"(\[[^\[\]{}]*\]|\{[^\[\]{}]*\})\s*$")
@@ -30,8 +46,16 @@ class ParameterError(ValueError):
 
 
 @dataclass(frozen=True)
+class Range:
+    """The legal numbers, both ends included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Parameter:
-    """One parameter of a notebook.
+    """One parameter of a recipe or a notebook.
 
     Attributes:
         type: bool, int, float or str.
@@ -49,11 +73,51 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     help: str = ""
 
+    def legal(self) -> str:
+        """What the parameter may be, in words."""
+        if self.choices:
+            *first, last = (repr(choice) for choice in self.choices)
+            text = f"{', '.join(first)} or {last}" if first else last
+        else:
+            text = _NAMES[self.type]
+            if self.low is not None:
+                text += f" from {self.low:.15g} to {self.high:.15g}"
+        return text + (" (or none)" if self.optional else "")
+
+
+# --- where parameters are declared ---------------------------------------------------------------------------------
+
+
+def of_class(owner: type) -> Mapping[str, Parameter]:
+    """The parameters that a class and its parents declare as ``name: Annotated[type, Range(...), "help"] = default``.
+
+    A child that only gives another default (``size: int = 256``) keeps its parent's range and help.
+    """
+    annotations = {
+        name: annotation
+        for parent in reversed(owner.__mro__)
+        for name, annotation in inspect.get_annotations(parent, eval_str=True).items()
+        if get_origin(annotation) is Annotated
+    }
+    return {name: _declared(name, annotation, getattr(owner, name, None)) for name, annotation in annotations.items()}
+
+
+def _declared(name: str, annotation: Any, default: Any) -> Parameter:
+    annotated, *about = get_args(annotation)
+    legal = next((one for one in about if isinstance(one, Range)), None)
+    low, high = (legal.low, legal.high) if legal else (None, None)
+    optional = NoneType in get_args(annotated)
+    if optional:
+        (annotated,) = (part for part in get_args(annotated) if part is not NoneType)
+    choices = get_args(annotated)  # of a Literal
+    kind = type(choices[0]) if choices else annotated
+    return Parameter(name, kind, optional, default, low, high, choices, next(one for one in about if one is not legal))
+
 
 def read(source: str) -> dict[str, Parameter]:
     """Parse the source of a parameters cell into ``{name: Parameter}``, in the cell's order.
 
-    Raises ParameterError where a line is not of the form above, or a default is outside its own range.
+    Raises ParameterError if a line is not of the form above, or a default is outside its own range.
     """
     try:
         body = ast.parse(source).body
@@ -89,6 +153,9 @@ def of_notebook(path: Path) -> dict[str, Parameter]:
         raise ParameterError(f"{path}: {error}") from error
 
 
+# --- values --------------------------------------------------------------------------------------------------------
+
+
 def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
     """Check values against the parameters' types and ranges.
 
@@ -103,9 +170,9 @@ def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> Non
 def convert(parameters: Mapping[str, Parameter], name: str, text: str) -> Any:
     """The value that ``text`` (of a command line) stands for, by the parameter's type; "none" is None.
 
-    Where "none" is one of the choices (no adversary, say) it stands for that choice.
+    If "none" is one of the choices (no adversary, say) it stands for that choice.
 
-    Raises ParameterError where the name is unknown or the text cannot be such a value. The range is left to `check`.
+    Raises ParameterError if the name is unknown or the text cannot be such a value. The range is left to `check`.
     """
     if name not in parameters:
         raise ParameterError(_unknown(parameters, name))
@@ -117,7 +184,7 @@ def convert(parameters: Mapping[str, Parameter], name: str, text: str) -> Any:
             return {"true": True, "false": False}[text.strip().lower()]
         return parameter.type(text)
     except (KeyError, ValueError) as error:
-        raise ParameterError(f"{name} must be {_expected(parameter)}, not {text!r}") from error
+        raise ParameterError(f"{name} must be {parameter.legal()}, not {_shown(text)}") from error
 
 
 def normalise(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +194,42 @@ def normalise(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) ->
         name: float(value) if parameters[name].type is float and value is not None else value
         for name, value in values.items()
     }
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+def default_profile() -> str:
+    """The profile of whoever names none: ``$I2I_PROFILE``, or else "fast"."""
+    profile = os.environ.get("I2I_PROFILE") or "fast"
+    if profile not in PROFILES:
+        raise ParameterError(f"$I2I_PROFILE must be {', '.join(PROFILES)} or unset, not {_shown(profile)}")
+    return profile
+
+
+def default_folder(chapter: str, parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> Path:
+    """Where a run without ``out`` keeps its results: equal values, equal folder; different values, different folders.
+
+    ``runs/01_pix2pix`` for the defaults; what differs from them stands in the name, as in
+    ``runs/01_pix2pix_smoke_seed=1``.
+    """
+    profile = values.get("profile") or default_profile()
+    differing = {
+        name: value
+        for name, value in sorted(normalise(parameters, values).items())
+        if name not in _NO_RESULT and value != parameters[name].default
+    }
+    return RUNS / label(chapter if profile == "fast" else f"{chapter}_{profile}", differing)
+
+
+def label(first: str, values: Mapping[str, Any]) -> str:
+    """A name for some values, always the same: ``fast_lambda_pixel=10`` or, if that gets long, with a hash."""
+    parts = [f"{name}={str(value).removesuffix('.0')}" for name, value in values.items()]
+    name = "_".join([first, *parts])
+    if len(name) <= 80 and SAFE_NAME.fullmatch(name):
+        return name
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{first}_{digest}"
 
 
 # --- reading one line ----------------------------------------------------------------------------------------------
@@ -139,7 +242,7 @@ def _comments(source: str) -> dict[int, str]:
 
 
 def _parameter(node: ast.AnnAssign, name: str, comment: str) -> Parameter:
-    kind, optional = _annotation(node.annotation, name)
+    kind = _annotation(node.annotation, name)
     try:
         default = ast.literal_eval(node.value) if node.value else None
     except ValueError as error:
@@ -150,16 +253,14 @@ def _parameter(node: ast.AnnAssign, name: str, comment: str) -> Parameter:
     if bracket:
         comment = comment[: bracket.start()].strip()
         low, high, choices = _legal(bracket.group(1), name)
-    return Parameter(name, kind, optional, default, low, high, choices, comment)
+    return Parameter(name, kind, default is None, default, low, high, choices, comment)
 
 
-def _annotation(node: ast.expr, name: str) -> tuple[type, bool]:
-    text = ast.unparse(node).strip("'\"")
-    parts = [part.strip() for part in text.split("|")]
-    kinds = [part for part in parts if part != "None"]
-    if len(kinds) != 1 or kinds[0] not in _TYPES or len(parts) > 2:
-        raise ParameterError(f"{name} must be annotated bool, int, float or str (perhaps '| None'), not {text!r}")
-    return _TYPES[kinds[0]], "None" in parts
+def _annotation(node: ast.expr, name: str) -> type:
+    text = ast.unparse(node)
+    if text not in _TYPES:
+        raise ParameterError(f"{name} must be annotated bool, int, float or str, not {text!r}")
+    return _TYPES[text]
 
 
 def _legal(bracket: str, name: str) -> tuple[float | None, float | None, tuple[Any, ...]]:
@@ -189,27 +290,26 @@ def _problem(parameters: Mapping[str, Parameter], name: str, value: Any) -> str 
         return None
     accepted: tuple[type, ...] = (int, float) if parameter.type is float else (parameter.type,)
     right_type = isinstance(value, accepted) and (parameter.type is bool or not isinstance(value, bool))
-    if not right_type or (isinstance(value, float) and not math.isfinite(value)) or not _inside(parameter, value):
-        return f"{name} must be {_expected(parameter)}, not {value!r}"
-    return None
+    if right_type and _inside(parameter, value):
+        return None
+    return f"{name} must be {parameter.legal()}, not {_shown(value)}"
 
 
 def _inside(parameter: Parameter, value: Any) -> bool:
     if parameter.choices:
         return value in parameter.choices
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     above = parameter.low is None or value >= parameter.low
     return above and (parameter.high is None or value <= parameter.high)
 
 
-def _expected(parameter: Parameter) -> str:
-    if parameter.choices:
-        *first, last = (repr(choice) for choice in parameter.choices)
-        text = f"{', '.join(first)} or {last}" if first else last
-    else:
-        text = _NAMES[parameter.type]
-        if parameter.low is not None:
-            text += f" from {parameter.low:.15g} to {parameter.high:.15g}"
-    return text + (" (or none)" if parameter.optional else "")
+def _shown(value: Any) -> str:
+    """A value for a sentence, cut if it is long."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _unknown(parameters: Mapping[str, Parameter], name: str) -> str:

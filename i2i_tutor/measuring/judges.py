@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ from i2i_tutor.data import download
 from i2i_tutor.data.truth import GroundTruth
 from i2i_tutor.files import sha256, write_atomically
 from i2i_tutor.measuring import metrics
-from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.training import fit
 
 # Of torch-fidelity's file of weights; its first digits stand in the file's name
@@ -156,7 +156,7 @@ class JudgeRecipe(Recipe):
     learning_rate: float = 2e-3
     beta1: float = 0.9
     decay: float = 0.6
-    base: int = 16
+    base: Annotated[int, WIDTH, "channels of the first layer"] = 16
 
 
 class Learning(Method):

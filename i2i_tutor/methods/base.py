@@ -4,55 +4,47 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from i2i_tutor import schedules
+from i2i_tutor import parameters, schedules
 from i2i_tutor.contract import Batch
+from i2i_tutor.parameters import Range
 from i2i_tutor.schedules import Schedule
 
 Terms = dict[str, Tensor]
 OptimiserFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
+WEIGHT = Range(0, 1_000_000)  # of a loss
+WIDTH = Range(1, 4096)  # channels
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The numbers every method has. Each paper's file adds its own and fills in one recipe per profile.
 
-    Attributes:
-        size: side of the square images, in pixels.
-        batch: images per step.
-        steps: length of the training in steps (not epochs: a procedural world has none).
-        learning_rate: of Adam, for every network.
-        beta1, beta2: Adam's decay rates.
-        decay: fraction of the steps, at the end, over which the learning rate falls linearly towards zero.
-        epoch: steps per epoch where the paper counts in epochs and decays in stairs; 0 decays smoothly.
+    A field says what it may be: type, range and one line of help, which its chapter's first cell repeats. A child
+    checks by itself only what relates several fields.
+
+    Raises ParameterError, one sentence per wrong number.
     """
 
-    size: int
-    batch: int
-    steps: int
-    learning_rate: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    decay: float = 0.5
-    epoch: int = 0
+    size: Annotated[int, Range(1, 8192), "side of the square images, in pixels"]
+    batch: Annotated[int, Range(1, 8192), "images per step"]
+    steps: Annotated[int, Range(1, 10_000_000), "training steps"]  # not epochs: a procedural world has none
+    learning_rate: Annotated[float, Range(1e-9, 1), "of Adam, for every network"] = 2e-4
+    beta1: Annotated[float, Range(0, 0.999999), "Adam's first decay rate"] = 0.5
+    beta2: Annotated[float, Range(0, 0.999999), "Adam's second decay rate"] = 0.999
+    decay: Annotated[float, Range(0, 1), "part of the steps, the last ones, in which the rate falls to 0"] = 0.5
+    epoch: Annotated[int, Range(0, 10_000_000), "steps after which the rate falls a stair; 0: it falls smoothly"] = 0
 
     def __post_init__(self):
-        for name in ("size", "batch", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if not 0 < self.learning_rate < 1:
-            raise ValueError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise ValueError(f"Adam's (beta1, beta2) are ({self.beta1}, {self.beta2}); expected both in [0, 1)")
-        if self.epoch < 0:
-            raise ValueError(f"epoch is {self.epoch}; expected 0 or a number of steps")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"decay is {self.decay}; expected a fraction between 0 and 1")
+        declared = parameters.of_class(type(self))
+        parameters.check(declared, {name: getattr(self, name) for name in declared})
 
     def rates(self) -> Schedule:
         """Factor on every learning rate by step: the papers' stairs where epochs are counted, else the smooth tail."""
@@ -64,10 +56,11 @@ class Recipe:
 
 
 def profiles(recipes: Mapping[str, Recipe]) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of a table: a method's numbers, one row each, one column per profile."""
+    """Header and rows of a table: a method's numbers, one row each, one column per profile, and what each number is."""
     columns = {profile: asdict(recipe) for profile, recipe in recipes.items()}
-    names = list(next(iter(columns.values())))
-    return ["number", *columns], [[name, *(column[name] for column in columns.values())] for name in names]
+    declared = parameters.of_class(type(next(iter(recipes.values()))))
+    rows = [[name, *(column[name] for column in columns.values()), one.help] for name, one in declared.items()]
+    return ["number", *columns, "meaning"], rows
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ again is where one started. The paper's ablations (Tables 4 and 5) are switches 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,63 +16,42 @@ from torch.optim import Adam
 
 from i2i_tutor import losses
 from i2i_tutor.contract import Direction
-from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
+from i2i_tutor.parameters import ParameterError, Range
 
 
 @dataclass(frozen=True)
 class CycleGANRecipe(Recipe):
-    """The numbers of CycleGAN. The defaults are the official code's, for façades at 256 px.
-
-    Attributes:
-        load_size: images are resized to this side, then cropped to ``size`` at random.
-        base: width of the first layers of generators and discriminators ("ngf", "ndf").
-        blocks: residual blocks of a generator: 9 at 256 px, 6 at 128.
-        patch_layers: strided layers of a discriminator: 1..5 give patches of 16, 34, 70, 142, 286 px.
-        adversarial: whether there are discriminators of the translations; without them the cycle is alone.
-        objective: of every adversarial term. The paper's text has the log-likelihood, its experiments least squares.
-        lambda_forward: weight of the cycle a → b → a (the paper's lambda, 10); 0 leaves it out.
-        lambda_backward: weight of the cycle b → a → b.
-        cycle: "l1", or "adversarial": a discriminator tells the pairs (x, x) from (x, reconstruction). The paper tried
-            to replace L1 so (section 3.2) and does not say how that discriminator was built; ours sees the original.
-        lambda_identity: weight of ``|g_ab(b) - b|`` and ``|g_ba(a) - a|``. The official code has half of lambda, 5, for
-            every task; the paper only from paintings to photographs (section 5.2).
-        pool: how many earlier translations each discriminator may be shown; 0 shows it only the newest.
-    """
+    """The numbers of CycleGAN. The defaults are the official code's, for façades at 256 px."""
 
     size: int = 256
     batch: int = 1
     steps: int = 80_000  # 200 epochs, the learning rate falling over the last 100
     epoch: int = 400  # façades
-    load_size: int = 286
-    base: int = 64
-    blocks: int = 9
-    patch_layers: int = 3
-    adversarial: bool = True
-    objective: Literal["least_squares", "vanilla"] = "least_squares"
-    lambda_forward: float = 10.0
-    lambda_backward: float = 10.0
-    cycle: Literal["l1", "adversarial"] = "l1"
-    lambda_identity: float = 5.0
-    pool: int = 50
+    load_size: Annotated[int, Range(1, 8192), "side to which images are resized, before a crop at random"] = 286
+    base: Annotated[int, WIDTH, "channels of the first layers of generators and discriminators"] = 64  # "ngf", "ndf"
+    blocks: Annotated[int, Range(1, 64), "residual blocks of a generator"] = 9  # the paper's 9 at 256 px, 6 at 128
+    patch_layers: Annotated[int, Range(1, 5), "of a discriminator: patches of 16, 34, 70, 142, 286 pixels"] = 3
+    adversarial: Annotated[bool, "with discriminators (True), or the cycle alone (False)"] = True
+    # The paper's text has the log-likelihood, its experiments least squares
+    objective: Annotated[Literal["least_squares", "vanilla"], "of every adversarial term"] = "least_squares"
+    lambda_forward: Annotated[float, WEIGHT, "weight of the cycle a, b, a; 0 leaves it out"] = 10.0  # the paper's λ
+    lambda_backward: Annotated[float, WEIGHT, "weight of the cycle b, a, b; 0 leaves it out"] = 10.0
+    # The paper tried to replace L1 so (section 3.2): a discriminator tells the pairs (x, x) from (x, reconstruction).
+    # It does not say how that one was built; ours sees the original
+    cycle: Annotated[Literal["l1", "adversarial"], "what compares a picture with itself after the cycle"] = "l1"
+    # |g_ab(b) - b| and |g_ba(a) - a|. The official code has half of lambda for every task, the paper only from
+    # paintings to photographs (section 5.2)
+    lambda_identity: Annotated[float, WEIGHT, "weight of the identity terms; 0 leaves them out"] = 5.0
+    pool: Annotated[int, Range(0, 100_000), "earlier translations that a discriminator may be shown; 0: none"] = 50
 
     def __post_init__(self):
         super().__post_init__()
-        weights = ("lambda_forward", "lambda_backward", "lambda_identity")
-        for name in weights:
-            if not 0 <= getattr(self, name) <= 1e6:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1,000,000")
-        for name, choices in {"objective": ("least_squares", "vanilla"), "cycle": ("l1", "adversarial")}.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(map(repr, choices))}")
-        if not self.adversarial and not any(getattr(self, name) for name in weights):
-            raise ValueError("without discriminators, cycle and identity there is nothing to minimise")
-        if not 1 <= self.patch_layers <= 5:
-            raise ValueError(f"patch_layers is {self.patch_layers}; expected 1 (16x16 patches) to 5 (286x286)")
+        if not self.adversarial and not (self.lambda_forward or self.lambda_backward or self.lambda_identity):
+            raise ParameterError("without discriminators, cycle and identity there is nothing to minimise")
         if self.size % 4:
-            raise ValueError(f"size is {self.size}; the generators keep only multiples of 4")
-        if self.pool < 0:
-            raise ValueError(f"pool is {self.pool}; expected 0 or more images")
+            raise ParameterError(f"size is {self.size}; the generators keep only multiples of 4")
 
 
 RECIPES = {

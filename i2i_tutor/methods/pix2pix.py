@@ -6,71 +6,53 @@ L1 term keeps the low frequencies right. The paper's ablations (Tables 1-3) are 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from i2i_tutor import losses
-from i2i_tutor.methods.base import Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import PatchGAN, PixelGAN, UNet
 from i2i_tutor.nn.layers import Norm, frozen_statistics
+from i2i_tutor.parameters import ParameterError, Range
 
 Adversary = Literal["conditional", "unconditional", "none"]
 
 
 @dataclass(frozen=True)
 class Pix2PixRecipe(Recipe):
-    """The numbers of pix2pix. The defaults are the paper's, for façades (section 6.2 and the official code).
-
-    Attributes:
-        load_size: images are resized to this side, then cropped to ``size`` at random (the paper's jitter).
-        in_channels, out_channels: of x and y.
-        base: width of the first layers of G and D ("ngf", "ndf").
-        depth: halvings of the U-Net.
-        norm: in G and D. The paper's batch norm at batch 1 is an instance norm with learned scale and shift.
-        dropout_layers: decoder layers with dropout.
-        skips: U-Net, or the encoder-decoder of Table 2.
-        adversary: D sees (x, y) ("conditional"), y only ("unconditional"), or there is no D ("none").
-        patch_layers: strided layers of D: 0 is the PixelGAN, 1..5 give patches of 16, 34, 70, 142, 286 px.
-        pixel_loss: what holds the output near the target.
-        lambda_pixel: its weight (the paper's lambda, 100); 0 leaves the GAN alone.
-        noise: whether one channel of Gaussian noise is given to G beside x (section 2.1: G learns to ignore it).
-    """
+    """The numbers of pix2pix. The defaults are the paper's, for façades (section 6.2 and the official code)."""
 
     size: int = 256
     batch: int = 1
     steps: int = 80_000  # 200 epochs, the learning rate falling over the last 100
     epoch: int = 400  # façades
-    load_size: int = 286
-    in_channels: int = 3
-    out_channels: int = 3
-    base: int = 64
-    depth: int = 8
-    norm: Norm = "batch"
-    dropout_layers: int = 3
-    skips: bool = True
-    adversary: Adversary = "conditional"
-    patch_layers: int = 3
-    pixel_loss: Literal["l1", "l2"] = "l1"
-    lambda_pixel: float = 100.0
-    noise: bool = False
+    # The paper's jitter
+    load_size: Annotated[int, Range(1, 8192), "side to which images are resized, before a crop at random"] = 286
+    in_channels: Annotated[int, Range(1, 64), "channels of the input"] = 3
+    out_channels: Annotated[int, Range(1, 64), "channels of the target"] = 3
+    base: Annotated[int, WIDTH, "channels of the first layers of generator and discriminator"] = 64  # "ngf", "ndf"
+    depth: Annotated[int, Range(1, 12), "halvings of the U-Net"] = 8
+    # The paper's batch norm at batch 1 is an instance norm with learned scale and shift
+    norm: Annotated[Norm, "of the activations, in generator and discriminator"] = "batch"
+    dropout_layers: Annotated[int, Range(0, 12), "decoder layers with dropout"] = 3
+    skips: Annotated[bool, "U-Net (True), or the encoder-decoder of Table 2 (False)"] = True
+    adversary: Annotated[Adversary, "the discriminator sees input and output, the output alone, or there is none"] = (
+        "conditional"
+    )
+    patch_layers: Annotated[int, Range(0, 5), "of the discriminator: patches of 1, 16, 34, 70, 142, 286 pixels"] = 3
+    pixel_loss: Annotated[Literal["l1", "l2"], "what holds the output near the target"] = "l1"
+    lambda_pixel: Annotated[float, WEIGHT, "weight of the pixel loss; 0 leaves the GAN alone"] = 100.0
+    noise: Annotated[bool, "one channel of Gaussian noise beside the input"] = False  # section 2.1: G ignores it
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.lambda_pixel <= 1e6:
-            raise ValueError(f"lambda_pixel is {self.lambda_pixel}; expected a number from 0 to 1,000,000")
-        if self.adversary not in ("conditional", "unconditional", "none"):
-            raise ValueError(f"adversary is {self.adversary!r}; expected 'conditional', 'unconditional' or 'none'")
-        if self.pixel_loss not in ("l1", "l2"):
-            raise ValueError(f"pixel_loss is {self.pixel_loss!r}; expected 'l1' or 'l2'")
         if self.adversary == "none" and self.lambda_pixel == 0:
-            raise ValueError("without a discriminator and without a pixel loss there is nothing to minimise")
-        if not 0 <= self.patch_layers <= 5:
-            raise ValueError(f"patch_layers is {self.patch_layers}; expected 0 (1x1 patches) to 5 (286x286)")
+            raise ParameterError("without a discriminator and without a pixel loss there is nothing to minimise")
         if self.size % 2**self.depth:
-            raise ValueError(f"size {self.size} is no multiple of 2^depth = {2**self.depth}")
+            raise ParameterError(f"size {self.size} is no multiple of 2^depth = {2**self.depth}")
 
 
 RECIPES = {

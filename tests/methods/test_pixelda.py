@@ -64,7 +64,7 @@ def test_the_paper_profile_is_the_papers_networks():
         assert count_parameters(Discriminator(28)) == 1_559_169
         assert count_parameters(TaskNetwork(28)) == 289_722
     assert (recipe.size, recipe.batch, recipe.learning_rate, recipe.beta1, recipe.beta2) == (32, 32, 1e-3, 0.5, 0.999)
-    assert (recipe.dropout, recipe.judge_noise, recipe.stair, recipe.stair_factor) == (0.1, 0.2, 10_000, 0.95)
+    assert (recipe.dropout, recipe.discriminator_noise, recipe.stair, recipe.stair_factor) == (0.1, 0.2, 10_000, 0.95)
     assert recipe.weight_generator / recipe.weight_task == pytest.approx(1.12, abs=0.005)
 
 
@@ -211,7 +211,7 @@ def test_every_arm_of_the_ablations_plays(changes, terms):
 
 def test_the_unlabelled_target_teaches_the_discriminator_only():
     torch.manual_seed(0)
-    one, other = (PixelDA(replace(TINY, dropout=0.0, judge_noise=0.0)) for _ in range(2))
+    one, other = (PixelDA(replace(TINY, dropout=0.0, discriminator_noise=0.0)) for _ in range(2))
     other.load_state_dict(one.state_dict())
     for method, seed in ((one, 0), (other, 1)):
         method.turns = method.turns[:1]
@@ -316,7 +316,7 @@ def test_the_reference_trains_its_task_and_adapts_nothing():
     "numbers",
     [
         {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": 0}, {"blocks": 0},
-        {"weight_task": -1.0}, {"weight_source": math.nan}, {"weight_content": 1e7}, {"judge_noise": -0.1},
+        {"weight_task": -1.0}, {"weight_source": math.nan}, {"weight_content": 1e7}, {"discriminator_noise": -0.1},
     ],
 )  # fmt: skip
 def test_absurd_recipes_are_refused_by_name(numbers):
