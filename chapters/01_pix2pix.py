@@ -48,27 +48,28 @@
 # The next three cells set the run up. You may change the numbers; at first reading, skip them.
 
 # %% tags=["parameters"]
-profile: str | None = None  # None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
+profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
 source: str = "procedural"  # drawn houses, or the paper's real ones {"procedural", "cmp"}
-steps: int | None = None  # training steps; None: the profile's [1, 10000000]
-device: str | None = None  # None: a GPU where there is one {"cpu", "cuda"}
-out: str | None = None  # folder of results; None: runs/01_pix2pix
+steps: int = None  # training steps [1, 10000000]
+device: str = None  # where to compute; None: on a GPU if there is one {"cpu", "cuda"}
+out: str = None  # folder of the results; None: one under runs/, named by the parameters
 resume: bool = False  # continue an interrupted run
 allow_slow: bool = False  # really run the paper's profile on a CPU
-task: str = "labels_to_photo"  # {"labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"}
+task: str = "labels_to_photo"  # what is translated into what {"labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"}
 compare: bool = True  # train the baseline (no discriminator) beside the method
-adversary: str | None = None  # {"conditional", "unconditional", "none"}
-pixel_loss: str | None = None  # {"l1", "l2"}
-lambda_pixel: float | None = None  # weight of the pixel loss [0, 1000000]
-skips: bool | None = None  # U-Net (True) or encoder-decoder (False)
-patch_layers: int | None = None  # of the discriminator: patches of 1, 16, 34, 70, 142, 286 pixels [0, 5]
-noise: bool | None = None  # one channel of noise beside the input
+adversary: str = None  # the discriminator sees input and output, the output alone, or there is none {"conditional", "unconditional", "none"}
+pixel_loss: str = None  # what holds the output near the target {"l1", "l2"}
+lambda_pixel: float = None  # weight of the pixel loss; 0 leaves the GAN alone [0, 1000000]
+skips: bool = None  # U-Net (True), or the encoder-decoder of Table 2 (False)
+patch_layers: int = None  # of the discriminator: patches of 1, 16, 34, 70, 142, 286 pixels [0, 5]
+noise: bool = None  # one channel of Gaussian noise beside the input
 
 # %%
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -85,14 +86,20 @@ from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import PatchGAN, PixelGAN, ResNetGenerator, UNet, count_parameters
 from i2i_tutor.training import make_optimisers, play
 
+
 # %%
+class Own:
+    """The parameters of this chapter alone. Those of the recipe, and what None stands for, are in its last section."""
+
+    source: Annotated[facades.Source, "drawn houses, or the paper's real ones"] = "procedural"
+    task: Annotated[facades.Task, "what is translated into what"] = "labels_to_photo"
+    compare: Annotated[bool, "train the baseline (no discriminator) beside the method"] = True
+
+
 run = chapter.open_run(
-    "01_pix2pix", RECIPES, facades.SOURCES,
-    profile=profile, seed=seed, source=source, steps=steps, device=device, out=out, resume=resume,
-    allow_slow=allow_slow, slow="54 million weights, 80,000 steps of several seconds each: days",
-    own={"task": task, "compare": compare},
-    adversary=adversary, pixel_loss=pixel_loss, lambda_pixel=lambda_pixel, skips=skips,
-    patch_layers=patch_layers, noise=noise,
+    globals(), "01_pix2pix", RECIPES, Own,
+    numbers=("adversary", "pixel_loss", "lambda_pixel", "skips", "patch_layers", "noise"),
+    slow="54 million weights, 80,000 steps of several seconds each: days",
 )  # fmt: skip
 recipe = run.recipe
 

@@ -48,27 +48,28 @@
 # The next three cells set the run up. You may change the numbers; at first reading, skip them.
 
 # %% tags=["parameters"]
-profile: str | None = None  # None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
+profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
-source: str = "procedural"  # {"procedural", "cmp", "apple2orange_grocery", "apple2orange", "horse2zebra", "monet2photo", "cezanne2photo", "summer2winter_yosemite"}
-steps: int | None = None  # training steps; None: the profile's [1, 10000000]
-device: str | None = None  # None: a GPU where there is one {"cpu", "cuda"}
-out: str | None = None  # folder of results; None: runs/02_cyclegan
+source: str = "procedural"  # drawn houses, or a set of real pictures {"procedural", "cmp", "apple2orange_grocery", "apple2orange", "horse2zebra", "monet2photo", "cezanne2photo", "summer2winter_yosemite"}
+steps: int = None  # training steps [1, 10000000]
+device: str = None  # where to compute; None: on a GPU if there is one {"cpu", "cuda"}
+out: str = None  # folder of the results; None: one under runs/, named by the parameters
 resume: bool = False  # continue an interrupted run
 allow_slow: bool = False  # really run the paper's profile on a CPU
 compare: bool = True  # train the baseline (GAN alone) beside the method
 upside_down: bool = False  # turn every photograph on its head: a task of geometry
-adversarial: bool | None = None  # False: the cycle alone, without discriminators
-objective: str | None = None  # {"least_squares", "vanilla"}
-lambda_forward: float | None = None  # weight of the cycle a, b, a [0, 1000000]
-lambda_backward: float | None = None  # weight of the cycle b, a, b [0, 1000000]
-cycle: str | None = None  # what the cycle compares with {"l1", "adversarial"}
-lambda_identity: float | None = None  # weight of the identity terms [0, 1000000]
+adversarial: bool = None  # with discriminators (True), or the cycle alone (False)
+objective: str = None  # of every adversarial term {"least_squares", "vanilla"}
+lambda_forward: float = None  # weight of the cycle a, b, a; 0 leaves it out [0, 1000000]
+lambda_backward: float = None  # weight of the cycle b, a, b; 0 leaves it out [0, 1000000]
+cycle: str = None  # what compares a picture with itself after the cycle {"l1", "adversarial"}
+lambda_identity: float = None  # weight of the identity terms; 0 leaves them out [0, 1000000]
 
 # %%
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -87,14 +88,20 @@ from i2i_tutor.methods.cyclegan import RECIPES, CycleGAN
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator, count_parameters
 from i2i_tutor.training import make_optimisers, play
 
+
 # %%
+class Own:
+    """The parameters of this chapter alone. Those of the recipe, and what None stands for, are in its last section."""
+
+    source: Annotated[Literal[*unpaired.SOURCES], "drawn houses, or a set of real pictures"] = "procedural"
+    compare: Annotated[bool, "train the baseline (GAN alone) beside the method"] = True
+    upside_down: Annotated[bool, "turn every photograph on its head: a task of geometry"] = False
+
+
 run = chapter.open_run(
-    "02_cyclegan", RECIPES, unpaired.SOURCES,
-    profile=profile, seed=seed, source=source, steps=steps, device=device, out=out, resume=resume,
-    allow_slow=allow_slow, slow="28 million weights, 80,000 steps of a trillion multiplications each: weeks",
-    own={"compare": compare, "upside_down": upside_down},
-    adversarial=adversarial, objective=objective, lambda_forward=lambda_forward, lambda_backward=lambda_backward,
-    cycle=cycle, lambda_identity=lambda_identity,
+    globals(), "02_cyclegan", RECIPES, Own,
+    numbers=("adversarial", "objective", "lambda_forward", "lambda_backward", "cycle", "lambda_identity"),
+    slow="28 million weights, 80,000 steps of a trillion multiplications each: weeks",
 )  # fmt: skip
 recipe = run.recipe
 drawn = source in facades.SOURCES  # houses: a is the plan, b the photograph, and the truth is known

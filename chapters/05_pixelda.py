@@ -47,29 +47,30 @@
 # The next three cells set the run up. You may change the numbers; at first reading, skip them.
 
 # %% tags=["parameters"]
-profile: str | None = None  # None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
+profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
 source: str = "digits"  # the pair of domains {"digits", "mnist_m", "usps", "objects_black", "objects_natural"}
-steps: int | None = None  # training steps; None: the profile's [1, 10000000]
-device: str | None = None  # None: a GPU where there is one {"cpu", "cuda"}
-out: str | None = None  # folder of results; None: runs/05_pixelda
+steps: int = None  # training steps [1, 10000000]
+device: str = None  # where to compute; None: on a GPU if there is one {"cpu", "cuda"}
+out: str = None  # folder of the results; None: one under runs/, named by the parameters
 resume: bool = False  # continue an interrupted run
 allow_slow: bool = False  # really run the paper's profile on a CPU
-learner: str = "pixelda"  # {"pixelda", "source_only", "target_only", "target_only_fresh", "dann"}
+learner: str = "pixelda"  # the method, or one of its references {"pixelda", "source_only", "target_only", "target_only_fresh", "dann"}
 compare: bool = True  # train the baseline (source-only) beside the method
 extras: bool = True  # the demonstrations that train further classifiers
-seen: int | None = None  # the generator's training shows only the first classes [2, 10]
-weight_task: float | None = None  # of the task loss on the generator's side [0, 1000000]
-weight_source: float | None = None  # of the task loss on source images [0, 1000000]
-weight_content: float | None = None  # of the content similarity [0, 1000000]
-noise_size: int | None = None  # length of z; 0 for none [0, 1000]
-dropout: float | None = None  # in the discriminator [0, 1]
-judge_noise: float | None = None  # in the discriminator, its standard deviation [0, 1000000]
+seen: int = None  # how many classes the generator's training shows; None: all [2, 10]
+weight_task: float = None  # of the task loss on the generator's side [0, 1000000]
+weight_source: float = None  # of the task loss on source images; 0: adapted images alone [0, 1000000]
+weight_content: float = None  # of the content similarity (masked PMSE) [0, 1000000]
+noise_size: int = None  # length of z, uniform in -1 to 1; 0 for none [0, 1000]
+dropout: float = None  # probability, in the discriminator [0, 1]
+discriminator_noise: float = None  # standard deviation, behind each of its layers [0, 1000000]
 
 # %%
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -85,18 +86,30 @@ from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pixelda import RECIPES, PixelDA, TaskAlone
 from i2i_tutor.nn import count_parameters
+from i2i_tutor.parameters import Range
 from i2i_tutor.training import make_optimisers, play
 
+
 # %%
-world = objects if source in objects.SOURCES else digits
+class Own:
+    """The parameters of this chapter alone. Those of the recipe, and what None stands for, are in its last section."""
+
+    source: Annotated[Literal[*digits.SOURCES, *objects.SOURCES], "the pair of domains"] = "digits"
+    learner: Annotated[
+        Literal["pixelda", "source_only", "target_only", "target_only_fresh", "dann"],
+        "the method, or one of its references",
+    ] = "pixelda"
+    compare: Annotated[bool, "train the baseline (source-only) beside the method"] = True
+    extras: Annotated[bool, "the demonstrations that train further classifiers"] = True
+    seen: Annotated[int | None, Range(2, 10), "how many classes the generator's training shows; None: all"] = None
+
+
 run = chapter.open_run(
-    "05_pixelda", RECIPES, digits.SOURCES + objects.SOURCES,
-    profile=profile, seed=seed, source=source, steps=steps, device=device, out=out, resume=resume,
-    allow_slow=allow_slow, slow="2.4 million weights, 250,000 steps of a second or two each: days",
-    own={"learner": learner, "compare": compare, "extras": extras, "seen": seen},
-    weight_task=weight_task, weight_source=weight_source, weight_content=weight_content, noise_size=noise_size,
-    dropout=dropout, judge_noise=judge_noise,
+    globals(), "05_pixelda", RECIPES, Own,
+    numbers=("weight_task", "weight_source", "weight_content", "noise_size", "dropout", "discriminator_noise"),
+    slow="2.4 million weights, 250,000 steps of a second or two each: days",
 )  # fmt: skip
+world = objects if run.source in objects.SOURCES else digits
 recipe = replace(run.recipe, classes=len(world.CLASSES))
 if run.profile != "paper":
     torch.set_num_threads(1)  # as in the sweep: two gain little here, and sum in another order

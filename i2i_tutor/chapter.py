@@ -1,29 +1,28 @@
 """What the cells of every chapter call: open a run, train an arm, record and show what came out, close it."""
 
+import ast
+import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from i2i_tutor import plots
+from i2i_tutor import parameters, plots
 from i2i_tutor.film import Film
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.claims import judge
 from i2i_tutor.measuring.provenance import provenance
 from i2i_tutor.methods.base import Method, Recipe
+from i2i_tutor.parameters import Parameter, ParameterError, Profile, Range
 from i2i_tutor.training import BatchStream, History, fit
 from i2i_tutor.training.precision import Precision
-
-PROFILES = ("smoke", "fast", "paper")
-DEVICES = ("cpu", "cuda")
 
 
 @dataclass
@@ -121,81 +120,102 @@ class Run:
         return {name: getattr(self, name) for name in names}
 
 
+# --- the parameters ------------------------------------------------------------------------------------------------
+
+
+class Common:
+    """The parameters that every chapter has, beside its own and the numbers of its recipe."""
+
+    profile: Annotated[Profile | None, 'the size of everything; None: $I2I_PROFILE, or else "fast"'] = None
+    seed: Annotated[int, Range(0, 2**31 - 1), "of weights, data and noise"] = 0
+    device: Annotated[Literal["cpu", "cuda"] | None, "where to compute; None: on a GPU if there is one"] = None
+    out: Annotated[str | None, "folder of the results; None: one under runs/, named by the parameters"] = None
+    resume: Annotated[bool, "continue an interrupted run"] = False
+    allow_slow: Annotated[bool, "really run the paper's profile on a CPU"] = False
+
+
+def declared(recipes: Mapping[str, Recipe], own: type, numbers: tuple[str, ...]) -> dict[str, Parameter]:
+    """All parameters of a chapter: the common ones, its own, and numbers of its recipe (None: the profile's)."""
+    known = parameters.of_class(type(next(iter(recipes.values()))))
+    offered = {name: replace(known[name], optional=True, default=None) for name in ("steps", *numbers)}
+    return {**parameters.of_class(Common), **parameters.of_class(own), **offered}
+
+
 def open_run(
+    namespace: Mapping[str, Any],
     chapter: str,
     recipes: Mapping[str, Recipe],
-    sources: tuple[str, ...],
+    own: type,
     *,
-    profile: str | None,
-    seed: int,
-    source: str,
-    steps: int | None,
-    device: str | None,
-    out: str | None,
-    resume: bool,
-    allow_slow: bool,
-    slow: str = "",
-    own: Mapping[str, Any] | None = None,
-    **numbers: Any,
+    numbers: tuple[str, ...],
+    slow: str,
 ) -> Run:
-    """Check a chapter's parameters, seed torch, and say what will be computed where.
+    """Check the chapter's parameters, seed torch, and say what will be computed where.
 
     Args:
+        namespace: the notebook's ``globals()``, in which the parameters cell has set the values.
         chapter: its name, for example "01_pix2pix".
         recipes: the method's recipe for every profile.
-        sources: the worlds and real sets that the chapter knows.
-        slow: what the paper's profile costs, in words; printed when it is asked for without a GPU.
-        own: the chapter's own parameters, which are no numbers of the recipe; noted in the results.
-        numbers: the method's own parameters; None means the recipe's.
+        own: a class that declares the parameters of this chapter alone, ``source`` among them.
+        numbers: which numbers of the recipe are parameters too, beside ``steps``.
+        slow: what the paper's profile costs, in words; said if it is asked for without a GPU.
 
     Raises:
-        ValueError: one sentence that names the parameter, its value and what was expected.
+        ParameterError: one sentence per wrong value, and for every name that papermill passed and no cell declares.
     """
-    profile = profile or os.environ.get("I2I_PROFILE") or "fast"
-    _choice("profile", profile, PROFILES)
-    _choice("source", source, sources)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise ValueError(f"seed is {seed!r}; expected a whole number from 0 to {2**31 - 1}")
-    for name, value in {"resume": resume, "allow_slow": allow_slow}.items():
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} is {value!r}; expected True or False")
-    if not (out is None or isinstance(out, str)) or (isinstance(out, str) and "\0" in out):
-        raise ValueError(f"out is {out!r}; expected the name of a folder")
-    place = _device(device)
-    if profile == "paper" and place.type == "cpu" and not allow_slow:
-        raise ValueError(f"profile 'paper' on a CPU: {slow}. If you mean it, set allow_slow=True, perhaps with steps=1")
-    recipe = _recipe(recipes[profile], steps, numbers)
-    folder = Path(out or f"runs/{chapter}")
-    folder.mkdir(parents=True, exist_ok=True)
+    known = declared(recipes, own, numbers)
+    values = _values(namespace, known)
+    profile = values["profile"] or parameters.default_profile()
+    device = _device(values["device"])
+    if profile == "paper" and device.type == "cpu" and not values["allow_slow"]:
+        raise ParameterError(
+            f"profile 'paper' on a CPU: {slow}. If you mean it, set allow_slow=True, perhaps with steps=1"
+        )
+    changes = {name: values[name] for name in ("steps", *numbers) if values[name] is not None}
+    recipe = replace(recipes[profile], **changes)
+    seed, source = values["seed"], values["source"]
+    given = {name: value for name, value in values.items() if name not in _APART and value is not None}
+    folder = Path(values["out"] or parameters.default_folder(chapter, known, values))
+    _claim(folder, {"chapter": chapter, "profile": profile, "seed": seed, "source": source, "parameters": given})
     torch.manual_seed(seed)
-    given = {"steps": steps, "resume": resume, **(own or {}), **numbers}
-    parameters = {name: value for name, value in given.items() if value is not None}
-    print(f"{chapter}: profile {profile}, seed {seed}, {source} data, {recipe.steps} steps on {place}")
-    return Run(chapter, profile, seed, source, recipe, place, folder, resume, parameters)
+    print(f"{chapter}: profile {profile}, seed {seed}, {source} data, {recipe.steps} steps on {device}, into {folder}")
+    return Run(chapter, profile, seed, source, recipe, device, folder, values["resume"], given)
 
 
-def _recipe(recipe: Recipe, steps: int | None, numbers: Mapping[str, Any]) -> Recipe:
-    known = {f.name for f in fields(recipe)}
-    changes = {name: value for name, value in {"steps": steps, **numbers}.items() if value is not None}
-    for name, value in changes.items():
-        if name not in known:
-            raise ValueError(f"{name} is no number of a {type(recipe).__name__}; it has {', '.join(sorted(known))}")
-        default = getattr(recipe, name)
-        wanted = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
-            raise ValueError(f"{name} is {value!r}; expected a value like {default!r}")
-    return replace(recipe, **changes)
+_APART = ("profile", "seed", "source", "device", "out", "resume", "allow_slow")  # not among a run's `parameters`
+
+
+def _values(namespace: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[str, Any]:
+    missing = [name for name in known if name not in namespace]
+    if missing:
+        raise ParameterError(f"{missing[0]} has no value; run the cell of parameters first, with a line for each")
+    names = dict.fromkeys([*known, *_injected(namespace)])
+    return parameters.normalise(known, {name: namespace[name] for name in names})
+
+
+def _injected(namespace: Mapping[str, Any]) -> list[str]:
+    """The names that papermill has set: its cell begins with "# Parameters", and IPython keeps every cell in ``In``."""
+    cells = [cell for cell in namespace.get("In", ()) if cell.startswith("# Parameters\n")]
+    assignments = [node for node in ast.parse(cells[-1] if cells else "").body if isinstance(node, ast.Assign)]
+    return [target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)]
 
 
 def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    _choice("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch sees no GPU here")
-    return torch.device(name)
+        raise ParameterError("device is 'cuda', but torch sees no GPU here")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+def _claim(folder: Path, run: dict[str, Any]) -> None:
+    """Make a run's folder. One that holds the results of another run is refused, since they would be overwritten."""
+    path = folder / "results.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else results.rounded(run)
+        folder.mkdir(parents=True, exist_ok=True)
+    except json.JSONDecodeError:
+        found = None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ParameterError(f"out cannot be the folder {str(folder)[:100]!r}: {reason}") from error
+    if not isinstance(found, dict) or {name: found.get(name) for name in run} != results.rounded(run):
+        raise ParameterError(f"{folder} holds the results of another run; choose another folder as out, or remove it")

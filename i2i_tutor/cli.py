@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from i2i_tutor import parameters
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch.runner import Event, Outcome
 from i2i_tutor.batch.runs import Job
@@ -112,7 +113,7 @@ def run(
     source: Annotated[str | None, typer.Option(help="Where the images come from.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps (default: the profile's).")] = None,
     settings: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results (default: runs/CHAPTER).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results (default: one under runs/).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run instead of starting anew.")] = (
         False
     ),
@@ -128,8 +129,9 @@ def run(
     if several:
         raise plan.BatchError(f"{several[0]} has several values; `i2i-tutor batch` runs them all")
     arm = plan.Arm(chapter, (seed,), profile, "run", given)
-    folder = out or Path("runs") / plan.find_chapter(chapter, chapters_dir).stem
-    (job,) = plan.jobs([arm], folder, chapters_dir, threads=0, timeout=timeout, echo=True)
+    (job,) = plan.jobs([arm], out or parameters.RUNS, chapters_dir, threads=0, timeout=timeout, echo=True)
+    known = parameters.of_notebook(Path(job.notebook))
+    folder = out or parameters.default_folder(job.chapter, known, job.parameters)
     job = plan.in_folder(job, folder)
     if runs.is_busy(folder):
         raise plan.BatchError(f"another process is at work in {folder}; choose another folder with --out")
@@ -144,6 +146,19 @@ def run(
     if outcome["state"] != "finished":
         _fail(f"{job.chapter} failed: {outcome['sentence']}; the executed notebook and the log are in {folder}")
     _show_results(folder, outcome["seconds"])
+
+
+@main.command("parameters")
+@_clear_errors
+def parameters_command(
+    chapter: Annotated[str, typer.Argument(help="01_pix2pix, pix2pix, or the path of a notebook.")],
+    chapters_dir: Chapters = None,
+) -> None:
+    """Print what a chapter's parameters mean, what they may be, and their defaults."""
+    for name, parameter in parameters.of_notebook(plan.find_chapter(chapter, chapters_dir)).items():
+        default = "none" if parameter.default is None else repr(parameter.default)
+        typer.echo(f"{name}: {parameter.help}\n    {parameter.legal()}; default {default}")
+    typer.echo("Of a number of the method, none stands for the profile's own.")
 
 
 class _Progress:

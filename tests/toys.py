@@ -13,13 +13,13 @@ import nbformat
 import psutil
 
 PARAMETERS = """\
-profile: str | None = None  # None: $I2I_PROFILE or "fast" {"smoke", "fast", "paper"}
+profile: str = None  # None: $I2I_PROFILE or "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
 source: str = "procedural"  # where the images come from {"procedural", "cmp"}
-steps: int | None = None  # training steps [1, 10000000]
-out: str | None = None  # folder of results; None: runs/01_toy
+steps: int = None  # training steps [1, 10000000]
+out: str = None  # folder of results; None: runs/01_toy
 resume: bool = False  # continue an interrupted training
-weight: float | None = None  # weight of the term [0, 1000000]
+weight: float = None  # weight of the term [0, 1000000]
 pause: float = 0.0  # seconds per step [0, 100]
 fault: str = "none"  # what goes wrong {"none", "raise", "hang", "die", "fill", "silent"}
 """

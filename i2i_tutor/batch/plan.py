@@ -1,10 +1,8 @@
 """The plan of a batch: chapters x seeds x settings, checked before anything starts, and how long it will take."""
 
 import dataclasses
-import hashlib
 import itertools
 import json
-import os
 import re
 import statistics
 import sysconfig
@@ -21,7 +19,6 @@ from i2i_tutor.files import write_text
 COMMANDS = "batch.json"
 RESERVED = {"seed": "--seeds", "profile": "--profile", "out": "--out", "resume": "nothing: runs resume by themselves"}
 GRID_KEYS = ("chapter", "seeds", "profile", "name", "set")
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 
 
 class BatchError(RuntimeError):
@@ -131,7 +128,7 @@ def _grid_entry(entry: Any, where: str) -> list[Arm]:
     if not isinstance(settings, dict):
         raise BatchError(f"{where}: set must map parameters to a value or a list of values")
     name = entry.get("name")
-    if name is not None and not (isinstance(name, str) and _SAFE.fullmatch(name)):
+    if name is not None and not (isinstance(name, str) and parameters.SAFE_NAME.fullmatch(name)):
         raise BatchError(f"{where}: a name has letters, digits and . _ = + -, and is not {name!r}")
     seeds = entry.get("seeds", 0)
     text = ",".join(str(seed) for seed in seeds) if isinstance(seeds, list) else str(seeds)
@@ -201,7 +198,7 @@ def _job(
     for name in ("out", "resume", "seed", "profile"):
         if name not in known:
             raise parameters.ParameterError(f"the parameters cell lacks {name}, so it cannot be run in a batch")
-    profile = arm.profile or os.environ.get("I2I_PROFILE") or "fast"
+    profile = arm.profile or parameters.default_profile()
     values = {
         name: parameters.convert(known, name, value) if isinstance(value, str) else value
         for name, value in settings.items()
@@ -220,14 +217,9 @@ def _job(
 
 
 def _arm_name(arm: Arm, profile: str, settings: dict[str, Any]) -> str:
-    """Readable and always the same: ``fast``, ``fast_lambda_pixel=10`` or, where that gets long, with a hash."""
+    """``fast``, ``fast_lambda_pixel=10``, or the arm's own name."""
     several = {name: value for name, value in settings.items() if arm.name is None or len(arm.settings[name]) > 1}
-    parts = [f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in several.items()]
-    name = "_".join([arm.name or profile, *parts])
-    if len(name) <= 80 and _SAFE.fullmatch(name):
-        return name
-    digest = hashlib.sha256(json.dumps(several, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{arm.name or profile}_{digest}"
+    return parameters.label(arm.name or profile, several)
 
 
 # --- how long it will take -----------------------------------------------------------------------------------------

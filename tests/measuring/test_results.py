@@ -6,10 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from i2i_tutor import chapter
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.claims import Claim
-from i2i_tutor.methods.pix2pix import RECIPES
 
 
 def test_results_files_are_rounded_sorted_and_whole(tmp_path):
@@ -82,62 +80,3 @@ def test_the_table_of_claims_has_every_seed_and_what_it_decides(monkeypatch):
 def test_a_sweep_that_nobody_has_made_has_no_rows():
     assert results.sweep("nothing_of_this_name") == []
     assert results.sweep("claims")
-
-
-# --- chapter ----------------------------------------------------------------------------------------------------
-
-GIVEN = {
-    "profile": "smoke", "seed": 0, "source": "procedural", "steps": None, "device": "cpu", "resume": False,
-    "allow_slow": False,
-}  # fmt: skip
-
-
-def open_run(folder, **changes):
-    return chapter.open_run(
-        "01_pix2pix", RECIPES, ("procedural", "cmp"), out=str(folder), slow="days", **(GIVEN | changes)
-    )
-
-
-def test_a_run_knows_its_recipe_and_its_parameters(tmp_path):
-    run = open_run(tmp_path, steps=3, lambda_pixel=5.0, patch_layers=None, own={"task": "t"})
-    assert run.recipe.steps == 3
-    assert run.recipe.lambda_pixel == 5.0
-    assert run.recipe.patch_layers == RECIPES["smoke"].patch_layers
-    assert run.parameters == {"steps": 3, "lambda_pixel": 5.0, "resume": False, "task": "t"}
-
-
-def test_the_profile_defaults_to_the_environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("I2I_PROFILE", "smoke")
-    assert open_run(tmp_path, profile=None).profile == "smoke"
-    monkeypatch.delenv("I2I_PROFILE")
-    assert open_run(tmp_path, profile=None).profile == "fast"
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"profile": "quick"}, "profile is 'quick'; expected one of smoke, fast, paper"),
-        ({"source": "imagenet"}, "source is 'imagenet'"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 1.5}, "seed is 1.5"),
-        ({"seed": True}, "seed is True"),
-        ({"steps": 0}, "steps is 0"),
-        ({"steps": "ten"}, "steps is 'ten'"),
-        ({"device": "tpu"}, "device is 'tpu'"),
-        ({"resume": "yes"}, "resume is 'yes'"),
-        ({"lambda_pixel": -1.0}, "lambda_pixel is -1"),
-        ({"lambda_pixel": math.nan}, "lambda_pixel is nan"),
-        ({"lambda_pixel": "much"}, "lambda_pixel is 'much'"),
-        ({"colour": 3}, "colour is no number of a Pix2PixRecipe"),
-        ({"skips": 1}, "skips is 1"),
-        ({"profile": "paper"}, "profile 'paper' on a CPU: days.* allow_slow=True"),
-    ],
-)
-def test_wrong_parameters_get_one_sentence_and_leave_nothing(tmp_path, changes, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        open_run(tmp_path / "out", **changes)
-    assert not (tmp_path / "out").exists()
-
-
-def test_one_step_of_the_paper_may_be_asked_for(tmp_path):
-    assert open_run(tmp_path, profile="paper", allow_slow=True, steps=1).recipe.size == 256
