@@ -50,7 +50,7 @@
 # %% tags=["parameters"]
 profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
-source: str = "procedural"  # drawn houses, or a set of real pictures {"procedural", "cmp", "apple2orange_grocery", "apple2orange", "horse2zebra", "monet2photo", "cezanne2photo", "summer2winter_yosemite"}
+source: str = "procedural"  # drawn houses, or a set of real pictures {"procedural", "cmp", "apple2orange_grocery", "apple2orange", "cezanne2photo", "horse2zebra", "monet2photo", "summer2winter_yosemite"}
 steps: int = None  # training steps [1, 10000000]
 device: str = None  # where to compute; None: on a GPU if there is one {"cpu", "cuda"}
 out: str = None  # folder of the results; None: one under runs/, named by the parameters

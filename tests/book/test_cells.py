@@ -1,0 +1,102 @@
+"""The first cells of every chapter: they show what is declared, papermill can read them, and nothing wrong gets in."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from cells import CHAPTERS, FirstCells, try_sets
+
+from i2i_tutor import chapter as chapter_module
+from i2i_tutor import parameters
+
+SETS = 300
+FAST = {name: value for name, value in os.environ.items() if name != "I2I_PROFILE"} | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.fixture(scope="module", params=CHAPTERS, ids=lambda path: path.stem)
+def first(request) -> FirstCells:
+    return FirstCells(request.param)
+
+
+def test_the_cell_shows_exactly_what_the_recipe_and_the_chapter_declare(first, monkeypatch):
+    class OpenedError(Exception):
+        """Carries the chapter's name and its declared parameters out of the cell."""
+
+    def declare(namespace, name, recipes, own, *, numbers, slow):
+        raise OpenedError(name, chapter_module.declared(recipes, own, numbers))
+
+    monkeypatch.setattr(chapter_module, "open_run", declare)
+    with pytest.raises(OpenedError) as caught:
+        first.open()
+    assert first.parameters == caught.value.args[1]
+    assert all(parameter.help for parameter in first.parameters.values())
+
+
+def test_a_set_of_values_is_accepted_or_refused_as_the_cell_says(first, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ends, wrong = try_sets(first, SETS)
+    assert wrong == []
+    assert min(ends["accepted"], ends["refused"]) > SETS / 10
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_papermill_reads_every_line_of_the_cell(path, caplog):
+    shown = parameters.of_notebook(path)
+    read = papermill.inspect_notebook(path)
+    assert {name: one["inferred_type_name"] for name, one in read.items()} == {
+        name: parameter.type.__name__ for name, parameter in shown.items()
+    }
+    assert all(one["help"].startswith(shown[name].help) for name, one in read.items())
+    assert "Unable to parse" not in caplog.text
+
+
+# --- through papermill ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def opening(tmp_path_factory) -> Path:
+    """Chapter 1 up to the cell that opens the run, which then writes its results."""
+    first = FirstCells(CHAPTERS[0])
+    notebook = nbformat.read(CHAPTERS[0], as_version=4)
+    last = next(cell.id for cell in notebook.cells if cell.source == first.opening)
+    notebook.cells = notebook.cells[: [cell.id for cell in notebook.cells].index(last) + 1]
+    notebook.cells.append(nbformat.v4.new_code_cell("run.close()", id="close"))
+    path = tmp_path_factory.mktemp("opening") / "opening.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def start(notebook: Path, folder: Path, number: int, *values: str) -> subprocess.Popen:
+    """Papermill's own command line, started in ``folder``."""
+    options = [word for pair in zip(values[::2], values[1::2], strict=True) for word in ("-p", *pair)]
+    command = [sys.executable, "-m", "papermill", str(notebook), f"{number}.ipynb", *options, "--no-progress-bar"]
+    return subprocess.Popen(
+        command, cwd=folder, env=FAST, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+
+
+@pytest.mark.slow
+def test_papermill_runs_without_out_do_not_share_a_folder(opening, tmp_path):
+    changes = [("seed", "1"), ("lambda_pixel", "20"), ("steps", "3")]
+    running = [start(opening, tmp_path, number, *change) for number, change in enumerate(changes)]
+    said = [one.communicate()[1] for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], said
+    assert "unknown parameter" not in "".join(said)
+    found = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("runs/*/results.json")}
+    assert set(found) == {"01_pix2pix_seed=1", "01_pix2pix_lambda_pixel=20", "01_pix2pix_steps=3"}
+    assert found["01_pix2pix_lambda_pixel=20"]["parameters"]["lambda_pixel"] == 20.0
+
+
+@pytest.mark.slow
+def test_papermill_cannot_pass_what_no_cell_declares_nor_what_it_must_not_be(opening, tmp_path):
+    one = start(opening, tmp_path, 0, "lamda_pixel", "999", "compare", "false")
+    said = one.communicate()[1]
+    assert one.returncode != 0
+    assert "compare must be true or false, not 'false'" in said
+    assert "the notebook has no parameter lamda_pixel; did you mean lambda_pixel?" in said
+    assert not (tmp_path / "runs").exists()
