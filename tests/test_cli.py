@@ -71,6 +71,15 @@ def test_a_wrong_parameter_is_refused_without_importing_torch(chapters, tmp_path
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_chapters_parameters_are_printed_without_importing_torch(chapters):
+    code = "import sys\nfrom i2i_tutor.cli import main\nmain(standalone_mode=False)\nassert 'torch' not in sys.modules"
+    command = [sys.executable, "-c", code, "parameters", "toy", "--chapters-dir", str(chapters)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "weight: weight of the term\n    a number from 0 to 1000000 (or none); default none\n" in done.stdout
+    assert "source: where the images come from\n    'procedural' or 'cmp'; default 'procedural'\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

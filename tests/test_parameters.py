@@ -2,6 +2,9 @@
 
 import json
 import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from toys import PARAMETERS, write_toy
 
 from i2i_tutor import parameters
-from i2i_tutor.parameters import Parameter, ParameterError
+from i2i_tutor.parameters import Parameter, ParameterError, Range
 
 KNOWN = parameters.read(PARAMETERS)
 
@@ -46,6 +49,35 @@ def test_a_malformed_cell_is_refused(source, words):
     with pytest.raises(ParameterError) as error:
         parameters.read(source)
     assert words in str(error.value)
+
+
+@dataclass(frozen=True)
+class Parent:
+    size: Annotated[int, Range(1, 64), "side"]
+    norm: Annotated[Literal["batch", "instance"], "of what"] = "batch"
+    rate: Annotated[float, Range(0, 1), "speed"] = 0.5
+    unknown: int = 3
+
+
+@dataclass(frozen=True)
+class Child(Parent):
+    size: int = 32
+    rate: Annotated[float | None, "without a range"] = None
+
+
+def test_a_class_declares_what_its_fields_may_be():
+    assert parameters.of_class(Parent) == {
+        "size": Parameter("size", int, False, None, 1, 64, (), "side"),
+        "norm": Parameter("norm", str, False, "batch", None, None, ("batch", "instance"), "of what"),
+        "rate": Parameter("rate", float, False, 0.5, 0, 1, (), "speed"),
+    }
+
+
+def test_another_default_keeps_the_range_and_another_annotation_replaces_it():
+    child = parameters.of_class(Child)
+    assert child["size"] == Parameter("size", int, False, 32, 1, 64, (), "side")
+    assert child["rate"] == Parameter("rate", float, True, None, None, None, (), "without a range")
+    assert list(child) == ["size", "norm", "rate"]
 
 
 @pytest.mark.parametrize(
@@ -131,3 +163,31 @@ def test_a_notebooks_cell_is_found_by_its_tag(tmp_path):
     path.write_text("{")
     with pytest.raises(ParameterError, match="not a readable notebook"):
         parameters.of_notebook(path)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_label_is_readable_and_safe_as_a_file_name():
+    assert parameters.label("fast", {}) == "fast"
+    assert parameters.label("fast", {"weight": 10.0, "on": True, "seed": 3}) == "fast_weight=10_on=True_seed=3"
+    for awkward in ("a/b", "..", "x" * 99, "a b", "\0", "ä"):
+        label = parameters.label("fast", {"name": awkward})
+        assert label.startswith("fast_")
+        assert parameters.SAFE_NAME.fullmatch(label)
+        assert label == parameters.label("fast", {"name": awkward})
+
+
+@given(*[st.dictionaries(st.sampled_from(["weight", "pause"]), st.floats(0, 100))] * 2)
+def test_different_numbers_have_different_folders(one, other):
+    folders = {parameters.default_folder("01_toy", KNOWN, {"profile": "fast", **values}) for values in (one, other)}
+    same = [{"weight": None, "pause": 0.0} | values for values in (one, other)]
+    assert len(folders) == (1 if same[0] == same[1] else 2)
+
+
+def test_the_folder_names_what_differs_and_nothing_that_changes_no_result():
+    def name(**values):
+        return parameters.default_folder("01_toy", KNOWN, {"profile": "fast", **values})
+
+    assert name(seed=0, resume=True, out="elsewhere") == Path("runs/01_toy")
+    assert name(seed=1, profile="smoke") == Path("runs/01_toy_smoke_seed=1")

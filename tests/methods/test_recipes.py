@@ -1,0 +1,46 @@
+"""What all recipes have in common: every number says what it may be and what it means."""
+
+from dataclasses import asdict, fields
+
+import pytest
+
+from i2i_tutor import parameters
+from i2i_tutor.measuring.judges import SegmenterRecipe
+from i2i_tutor.methods import METHODS, cyclegan, pix2pix, pixelda
+from i2i_tutor.methods.base import profiles
+
+MODULES = (pix2pix, cyclegan, pixelda)
+SMALL = [*(module.RECIPES["smoke"] for module in MODULES), SegmenterRecipe()]
+
+
+@pytest.fixture(params=SMALL, ids=lambda recipe: type(recipe).__name__)
+def recipe(request):
+    return request.param
+
+
+def test_no_recipe_is_forgotten_here():
+    assert {method.recipe_type for method in METHODS.values()} <= {type(recipe) for recipe in SMALL}
+
+
+def test_every_number_is_declared_with_help_and_a_range_or_choices(recipe):
+    declared = parameters.of_class(type(recipe))
+    assert list(declared) == [field.name for field in fields(recipe)]
+    for parameter in declared.values():
+        assert parameter.help
+        assert parameter.type is bool or parameter.choices or parameter.low < parameter.high
+
+
+def test_what_is_outside_is_refused_in_the_words_of_the_declaration(recipe):
+    for name, parameter in parameters.of_class(type(recipe)).items():
+        wrong = "neither" if parameter.type in (str, bool) else parameter.high * 2 + 1
+        with pytest.raises(parameters.ParameterError) as caught:
+            type(recipe)(**asdict(recipe) | {name: wrong})
+        assert str(caught.value) == f"{name} must be {parameter.legal()}, not {wrong!r}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_the_table_of_profiles_has_every_number_and_its_meaning(module):
+    header, rows = profiles(module.RECIPES)
+    assert header == ["number", "smoke", "fast", "paper", "meaning"]
+    assert [row[0] for row in rows] == [field.name for field in fields(module.RECIPES["paper"])]
+    assert all(row[3] == getattr(module.RECIPES["paper"], row[0]) and row[4] for row in rows)
