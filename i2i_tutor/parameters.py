@@ -104,14 +104,14 @@ def of_class(owner: type) -> Mapping[str, Parameter]:
 
 def _declared(name: str, annotation: Any, default: Any) -> Parameter:
     annotated, *about = get_args(annotation)
-    legal = next((one for one in about if isinstance(one, Range)), None)
-    low, high = (legal.low, legal.high) if legal else (None, None)
+    (text,) = (one for one in about if isinstance(one, str))
+    low, high = next(((one.low, one.high) for one in about if isinstance(one, Range)), (None, None))
     optional = NoneType in get_args(annotated)
     if optional:
         (annotated,) = (part for part in get_args(annotated) if part is not NoneType)
     choices = get_args(annotated)  # of a Literal
     kind = type(choices[0]) if choices else annotated
-    return Parameter(name, kind, optional, default, low, high, choices, next(one for one in about if one is not legal))
+    return Parameter(name, kind, optional, default, low, high, choices, text)
 
 
 def read(source: str) -> dict[str, Parameter]:

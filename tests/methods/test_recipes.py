@@ -1,5 +1,6 @@
 """What all recipes have in common: every number says what it may be and what it means."""
 
+import math
 from dataclasses import asdict, fields
 
 import pytest
@@ -32,10 +33,12 @@ def test_every_number_is_declared_with_help_and_a_range_or_choices(recipe):
 
 def test_what_is_outside_is_refused_in_the_words_of_the_declaration(recipe):
     for name, parameter in parameters.of_class(type(recipe)).items():
-        wrong = "neither" if parameter.type in (str, bool) else parameter.high * 2 + 1
-        with pytest.raises(parameters.ParameterError) as caught:
-            type(recipe)(**asdict(recipe) | {name: wrong})
-        assert str(caught.value) == f"{name} must be {parameter.legal()}, not {wrong!r}"
+        number = parameter.type in (int, float)
+        outside = [parameter.low - 1, parameter.high * 2 + 1, math.nan, math.inf, True] if number else [1]
+        for wrong in ["neither", None, *outside]:
+            with pytest.raises(parameters.ParameterError) as caught:
+                type(recipe)(**asdict(recipe) | {name: wrong})
+            assert str(caught.value) == f"{name} must be {parameter.legal()}, not {wrong!r}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
