@@ -143,6 +143,14 @@ def test_run_says_where_everything_is(one_run):
     assert "held         the toy is even (difference +1; seed 3: yes)" in done.stdout
 
 
+def test_a_run_without_out_has_a_folder_of_its_parameters(chapters, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for settings in (["--seed", "3"], ["--set", "weight=2"]):
+        assert call("run", "toy", *settings, "--chapters-dir", chapters).exit_code == 0
+    found = {path.parent.name for path in tmp_path.glob("runs/*/results.json")}
+    assert found == {"01_toy_seed=3", "01_toy_weight=2"}
+
+
 def test_a_finished_run_can_be_gathered(one_run):
     out = one_run[0]
     (row,) = report.gather(out.parent)
