@@ -6,12 +6,12 @@ from dataclasses import asdict, fields
 import pytest
 
 from i2i_tutor import parameters
-from i2i_tutor.measuring.judges import SegmenterRecipe
+from i2i_tutor.measuring.judges import JudgeRecipe
 from i2i_tutor.methods import METHODS, cyclegan, pix2pix, pixelda
 from i2i_tutor.methods.base import profiles
 
 MODULES = (pix2pix, cyclegan, pixelda)
-SMALL = [*(module.RECIPES["smoke"] for module in MODULES), SegmenterRecipe()]
+SMALL = [*(module.RECIPES["smoke"] for module in MODULES), JudgeRecipe(size=32)]
 
 
 @pytest.fixture(params=SMALL, ids=lambda recipe: type(recipe).__name__)
