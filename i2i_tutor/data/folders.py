@@ -6,21 +6,21 @@ Every door gives a stream that any fitting method trains on::
 """
 
 import re
-from collections.abc import Callable, Sequence
+import warnings
 from pathlib import Path
 from typing import get_args
+from unicodedata import normalize
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from i2i_tutor.contract import Batch, Direction, check_choice, check_whole
-from i2i_tutor.data.images import DataError, jitter, list_images, read_rgb, resize, stack
-from i2i_tutor.data.streams import Stream, epoch_indices, to_tensor
+from i2i_tutor.data.images import DataError, list_images, read_rgb, resize, stack
+from i2i_tutor.data.shelf import Item, Shelf
+from i2i_tutor.data.streams import Stream, epoch_indices, to_tensor, unrelated
 
 FOLDERS = {"evaluation": "test", "tuning": "val"}  # what the papers' sets call their splits
-Item = tuple[Path, ...]  # (one file,) or (file of A, file of B)
-MEMORY = 512 * 2**20  # bytes of resized pictures that one stream keeps
+LEAST, SQUARE = 1.1, (0.9, 1.1)  # width by height: of two pictures side by side at least, and of one that is square
 
 
 # --- the doors -----------------------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def pairs(
     """Stream of ``input`` and ``target`` from your own pairs, found by ``find_pairs``.
 
     Pictures are resized to ``load_size`` (by default 286/256 of ``size``), cropped to ``size`` and mirrored at random,
-    both sides of a pair alike, and shuffled anew in every epoch. A file is read when its turn comes.
+    both sides of a pair alike, and shuffled anew in every epoch. All pictures are checked at once; see ``Shelf``.
 
     Args:
         folder, folder_b: one folder of files with A left and B right, or a folder of A and one of B.
@@ -49,11 +49,17 @@ def pairs(
 
     Raises:
         ValueError: a wrong number.
-        DataError: at once where a folder is missing, has no picture or a picture without a partner; in the stream where
-            a file is damaged or the two sides of a pair differ in size, naming the file.
+        DataError: a folder is missing or has no picture, or a picture has no partner, is damaged, differs in size from
+            its partner, or cannot be two pictures side by side, naming the files.
+
+    Warns:
+        UserWarning: the halves of one folder's pictures are not square, so perhaps they are no pairs.
     """
     check_choice("direction", direction, get_args(Direction))
-    shelf = Shelf(find_pairs(folder, folder_b), check_sizes(size, batch, load_size), read_pair)
+    load_size = check_sizes(size, batch, load_size)
+    items = find_pairs(folder, folder_b)
+    shelf = Shelf(items, load_size, read_pair)
+    _warn_of_shape(items[0])
 
     def make(position: int, rng: np.random.Generator) -> Batch:
         a, b = shelf.batch(epoch_indices(position, batch, len(shelf), seed), size, rng)
@@ -73,7 +79,11 @@ def unpaired(
     load_size: int | None = None,
     ahead: int = 0,
 ) -> Stream:
-    """Stream of ``a`` and ``b`` from two folders that have nothing to do with each other; otherwise like ``pairs``."""
+    """Stream of ``a`` and ``b`` from two folders that have nothing to do with each other; otherwise like ``pairs``.
+
+    Each side is shuffled by itself in every epoch, so that every picture is shown equally often. The official code
+    draws b with replacement instead, and calls one pass over the larger folder an epoch.
+    """
     load_size = check_sizes(size, batch, load_size)
     shelf_a, shelf_b = (
         Shelf([(path,) for path in list_images(folder)], load_size, _read_one) for folder in (folder_a, folder_b)
@@ -104,7 +114,8 @@ def evaluation(
 def find_pairs(folder: Path | str, folder_b: Path | str | None = None) -> list[Item]:
     """The pairs of one folder, whose files hold A in their left half and B in their right, or of two, in natural order.
 
-    Of two folders those files belong together whose names agree without suffix and without a final ``_A`` or ``_B``.
+    Of two folders those files belong together whose names agree without suffix and without a final ``_A`` or ``_B``,
+    in whichever way their accents are encoded.
     Raises DataError naming files without a partner, or two files of one folder that claim the same name.
     """
     if folder_b is None:
@@ -121,7 +132,7 @@ def find_pairs(folder: Path | str, folder_b: Path | str | None = None) -> list[I
 def _by_name(folder: Path | str) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for path in list_images(folder):
-        name = re.sub(r"_[AB]$", "", path.stem)
+        name = re.sub(r"_[AB]$", "", normalize("NFC", path.stem))  # macOS and Linux write one name in two ways
         if name in named:
             raise DataError(f"{named[name]} and {path} are both called {name!r}; one picture of each name expected")
         named[name] = path
@@ -129,9 +140,14 @@ def _by_name(folder: Path | str) -> dict[str, Path]:
 
 
 def read_pair(item: Item) -> tuple[Image.Image, Image.Image]:
-    """Read A and B. Raises DataError naming the files where their sizes differ or one file has no middle."""
+    """Read A and B. Raises DataError naming the files if their sizes differ or one file is no pair."""
     if len(item) == 1:
         both = read_rgb(item[0])
+        if both.width < LEAST * both.height:
+            raise DataError(
+                f"{item[0]} is {both.width}x{both.height} px; A and B side by side are wider than high, about 2:1 "
+                "(if A and B are single pictures, give the two folders as folder and folder_b)"
+            )
         if both.width % 2:
             raise DataError(f"{item[0]} is {both.width} px wide; two pictures side by side have an even width")
         middle = both.width // 2
@@ -145,45 +161,23 @@ def read_pair(item: Item) -> tuple[Image.Image, Image.Image]:
     return a, b
 
 
+def _warn_of_shape(item: Item) -> None:
+    """Ordinary pictures in landscape format look like two in portrait format side by side; a person can tell."""
+    if len(item) == 1:
+        half, _ = read_pair(item)
+        if not SQUARE[0] <= half.width / half.height <= SQUARE[1]:
+            warnings.warn(
+                f"{item[0]} is cut into A and B of {half.width}x{half.height} px each; "
+                "if A and B are single pictures, give the two folders as folder and folder_b",
+                stacklevel=3,
+            )
+
+
 def _read_one(item: Item) -> tuple[Image.Image]:
     return (read_rgb(item[0]),)
 
 
-# --- batches -------------------------------------------------------------------------------------------------------
-
-
-class Shelf:
-    """Pictures on disk, each read and resized to ``load_size`` when first asked for, and kept while ``MEMORY`` lasts.
-
-    Args:
-        items: files, one or two an item.
-        load_size: side of the square to which every picture is resized.
-        read: function of an item to its pictures: one, or the two of a pair.
-    """
-
-    def __init__(self, items: Sequence[Item], load_size: int, read: Callable[[Item], tuple[Image.Image, ...]]):
-        self._items, self._load_size, self._read = items, load_size, read
-        self._kept: dict[int, tuple[Tensor, ...]] = {}
-        self._free = MEMORY
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        """The item's pictures as uint8 ``(3, load_size, load_size)``."""
-        if index in self._kept:
-            return self._kept[index]
-        images = tuple(resize(image, self._load_size) for image in self._read(self._items[index]))
-        needed = sum(image.numel() for image in images)
-        if needed <= self._free:
-            self._free -= needed
-            self._kept[index] = images
-        return images
-
-    def batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Jittered items, for each side an array ``(N, size, size, 3)``; the sides of an item are cut alike."""
-        items = [jitter(self[int(index)], size, rng) for index in indices]
-        return tuple(stack(side) for side in zip(*items, strict=True))
+# --- numbers ------------------------------------------------------------------------------------------------------
 
 
 def check_sizes(size: int, batch: int, load_size: int | None) -> int:
@@ -194,8 +188,3 @@ def check_sizes(size: int, batch: int, load_size: int | None) -> int:
         return round(size * 286 / 256)
     check_whole("load_size", load_size, size)  # crops of ``size`` need at least that much
     return load_size
-
-
-def unrelated(seed: int) -> int:
-    """Another seed, so that two sets are shuffled independently of each other."""
-    return seed + 2**32

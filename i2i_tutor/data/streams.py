@@ -112,6 +112,11 @@ def epoch_indices(position: int, batch: int, size: int, seed: int) -> np.ndarray
     return indices
 
 
+def unrelated(seed: int) -> int:
+    """Another seed, so that two sets are shuffled independently of each other."""
+    return seed + 2**32
+
+
 def to_tensor(images: np.ndarray) -> Tensor:
     """uint8 images ``(N, H, W, 3)`` in 0..255 → float32 ``(N, 3, H, W)`` in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0).contiguous()

@@ -1,10 +1,12 @@
 """Your own pictures behind the same contract as the worlds."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from i2i_tutor.data import folders
+from i2i_tutor.data import folders, shelf
 from i2i_tutor.data.images import DataError, write_png
 
 
@@ -75,7 +77,7 @@ def test_both_sides_are_cut_and_mirrored_alike(tmp_path):
 def test_a_batch_is_a_pure_function_of_seed_and_position(joined, monkeypatch):
     stream = folders.pairs(joined, size=8, batch=2, seed=1)
     expected = [next(stream)["input"] for _ in range(4)]
-    monkeypatch.setattr(folders, "MEMORY", 0)  # nothing is kept between batches
+    monkeypatch.setattr(shelf, "MEMORY", 0)  # nothing is kept between batches
     again = folders.pairs(joined, size=8, batch=2, seed=1, ahead=2)
     again.load_state_dict(stream.state_dict() | {"position": 2})
     assert torch.equal(next(again)["input"], expected[2])
@@ -128,11 +130,25 @@ def test_sides_of_different_sizes_are_refused_by_name(tmp_path, apart):
         folders.evaluation(tmp_path / "odd", size=8)
 
 
-def test_a_damaged_file_is_named_when_its_turn_comes(joined):
-    (joined / "3.png").write_bytes(b"")
-    stream = folders.pairs(joined, size=8, batch=1)
-    with pytest.raises(DataError, match=r"3\.png is empty"):
-        [next(stream) for _ in range(5)]
+def test_ordinary_pictures_are_not_cut_in_half_without_a_word(tmp_path):
+    for name, width in (("square", 32), ("portrait", 24), ("hardly wider", 34)):
+        write_png(tmp_path / name / "1.png", plain(0, 32, width))
+        with pytest.raises(DataError, match=rf"1\.png is {width}x32 px; A and B side by side are wider than high"):
+            folders.pairs(tmp_path / name, size=8, batch=1)
+    for name, width in (("landscape, or two portraits", 48), ("two landscapes", 96)):
+        write_png(tmp_path / name / "1.png", plain(0, 32, width))
+        with pytest.warns(UserWarning, match=f"cut into A and B of {width // 2}x32 px each; if A and B are single"):
+            folders.pairs(tmp_path / name, size=8, batch=1)
+    write_png(tmp_path / "pair" / "1.png", plain(0, 32, 64))
+    with warnings.catch_warnings(action="error"):
+        folders.pairs(tmp_path / "pair", size=8, batch=1)
+
+
+def test_names_meet_whichever_way_their_accents_are_encoded(tmp_path):
+    write_png(tmp_path / "A" / "caf\u00e9.png", plain(10))
+    write_png(tmp_path / "B" / "cafe\u0301.png", plain(110))
+    (item,) = folders.find_pairs(tmp_path / "A", tmp_path / "B")
+    assert [path.parent.name for path in item] == ["A", "B"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 """Reading what people really have, and the papers' preprocessing."""
 
+import errno
 import io
 import struct
+import sys
+import types
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from i2i_tutor.data.images import (
     DataError,
+    _reads_heif,
     jitter,
     list_images,
     read_rgb,
@@ -49,13 +53,62 @@ def test_png_round_trip_is_exact(tmp_path):
         ("RGBA", (0, 0, 0, 127), GREY),
         ("I;16", 65535, WHITE),
         ("I;16", 128 * 257, GREY),
-        ("I;16", 256, (1, 1, 1)),
     ],
 )
 def test_every_kind_of_pixel_becomes_rgb(tmp_path, mode, colour, expected):
     image = read_rgb(saved(tmp_path, Image.new(mode, (16, 16), colour)))
     assert image.mode == "RGB"
     assert image.getpixel((7, 7)) == expected
+
+
+def deep(folder, values, name="deep.png", **options):
+    """A picture of 16-bit greys."""
+    return saved(folder, Image.fromarray(np.array(values, np.uint16)), name, **options)
+
+
+def deep_colours(folder, highest):
+    """A PNG of 16-bit colours from 0 to ``highest``, written by hand because PIL cannot."""
+    rows = np.linspace(0, highest, 8 * 8 * 3).astype(">u2").reshape(8, -1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+    path = folder / "colours.png"
+    path.write_bytes(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
+    return path
+
+
+def test_sixteen_bits_are_scaled_from_their_full_range(tmp_path):
+    values = np.full((8, 8), 65535)
+    values[0, :4] = 0, 128, 129, 256  # 129 / 257 is the first to be rounded up
+    assert np.asarray(read_rgb(deep(tmp_path, values)))[0, :5, 0].tolist() == [0, 0, 1, 1, 255]
+    assert np.asarray(read_rgb(deep(tmp_path, np.zeros((8, 8))))).max() == 0  # black in any range
+    assert np.asarray(read_rgb(deep_colours(tmp_path, 65535))).max() == 255
+
+
+@pytest.mark.parametrize("highest", [11, 255, 4095, 2**14 - 1])
+def test_sixteen_bits_of_a_small_range_are_refused_with_that_range(tmp_path, highest):
+    values = np.linspace(0, highest, 64).reshape(8, 8)
+    for name in ("deep.png", "deep.tif"):
+        with pytest.raises(DataError, match=f"16-bit pixels, but only from 0 to {highest} of 0 to 65535"):
+            read_rgb(deep(tmp_path, values, name))
+    if highest > 255:  # of colours PIL keeps the upper byte
+        with pytest.raises(DataError, match=f"16-bit pixels, but only from 0 to {highest // 256 * 256} of"):
+            read_rgb(deep_colours(tmp_path, highest))
+
+
+def test_sixteen_bits_that_count_from_white_are_turned_round(tmp_path):
+    values = np.full((8, 8), 65535)
+    values[0] = 0
+    path = deep(tmp_path, values, "xray.tif", tiffinfo={262: 0})
+    pixels = np.asarray(read_rgb(path))
+    assert (pixels[0] == 255).all()
+    assert (pixels[1:] == 0).all()
+
+
+def test_a_bitmap_of_16_bits_a_pixel_is_not_taken_for_16_bits_a_channel(tmp_path):
+    header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 16, 0, 128, 0, 0, 0, 0)  # five bits a channel, all dark
+    content = b"BM" + struct.pack("<IHHI", 54 + 128, 0, 0, 54) + header + struct.pack("<H", 0b00001) * 64
+    (tmp_path / "old.bmp").write_bytes(content)
+    assert read_rgb(tmp_path / "old.bmp").getpixel((0, 0)) == (0, 0, 8)
 
 
 def test_palette_with_a_transparent_colour_is_laid_on_white(tmp_path):
@@ -90,14 +143,17 @@ def encoded(kind):
     return buffer.getvalue()
 
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def claiming(width, height):
     """A PNG whose header claims a size that its few bytes do not hold."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
@@ -135,15 +191,75 @@ def test_missing_tiny_and_unscaled_pictures_are_refused_by_name(tmp_path):
         read_rgb(saved(tmp_path, Image.new("I", (16, 16), 70_000), "i.tif"))
 
 
-def test_listing_is_in_natural_order_and_leaves_out_what_is_no_picture(tmp_path):
-    for name in ("10.png", "2.png", "1.JPG", "notes.txt", "._1.jpg"):
+def test_a_file_that_the_system_refuses_is_no_damaged_one(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("RGB", (16, 16)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", raising(PermissionError(errno.EACCES, "Permission denied")))
+        with pytest.raises(DataError, match=r"picture\.png cannot be read \(Permission denied\)"):
+            read_rgb(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "iterdir", raising(PermissionError(errno.EACCES, "Permission denied")))
+        with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
+            list_images(tmp_path)
+    with pytest.raises(DataError, match=r"cannot be read \(File name too long\)|does not exist"):
+        read_rgb(tmp_path / ("x" * 5000))
+
+
+def raising(error):
+    def refuse(*args, **kwargs):
+        raise error
+
+    return refuse
+
+
+def test_a_phone_s_picture_needs_its_library_and_says_so(tmp_path, monkeypatch):
+    picture = Image.new("RGB", (16, 16), RED)
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64
+    (tmp_path / "phone.HEIC").write_bytes(heic)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # not installed
+    _reads_heif.cache_clear()
+    with pytest.raises(DataError, match=r"no picture in a format known here .*pip install pillow-heif"):
+        read_rgb(tmp_path / "phone.HEIC")
+    with pytest.raises(DataError, match=r"holds no picture .*left out: 1 \.heic; pip install pillow-heif"):
+        list_images(tmp_path)
+    saved(tmp_path, picture, "camera.jpg")
+    with pytest.warns(UserWarning, match=r"1 pictures; left out: 1 \.heic; pip install pillow-heif"):
+        assert [path.name for path in list_images(tmp_path)] == ["camera.jpg"]
+
+    class Opened(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self._size, self._mode, self.tile = (16, 16), "RGB", []
+
+        def load(self):
+            self.im = picture.im
+            return super().load()
+
+    library = types.ModuleType("pillow_heif")  # what the real one does: it registers an opener of that name
+    library.register_heif_opener = lambda: Image.register_open("HEIF", Opened, lambda start: start[4:12] == b"ftypheic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", library)
+    _reads_heif.cache_clear()
+    assert read_rgb(tmp_path / "phone.HEIC").getpixel((3, 3)) == RED
+    assert [path.name for path in list_images(tmp_path)] == ["camera.jpg", "phone.HEIC"]
+    Image.OPEN.pop("HEIF")
+    Image.ID.remove("HEIF")
+    _reads_heif.cache_clear()
+
+
+def test_listing_is_in_natural_order_and_says_what_it_leaves_out(tmp_path):
+    for name in ("10.png", "2.png", "1.JPG", "3.jfif", "notes.txt", "more.TXT", "README", "._1.jpg"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "deeper.png").mkdir()
-    assert [p.name for p in list_images(tmp_path)] == ["1.JPG", "2.png", "10.png"]
+    with pytest.warns(UserWarning, match=r"4 pictures; left out: 2 \.txt, 1 file without suffix, 1 folder$"):
+        assert [p.name for p in list_images(tmp_path)] == ["1.JPG", "2.png", "3.jfif", "10.png"]
 
 
 def test_listing_nothing_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="holds no picture"):
+    with pytest.raises(DataError, match=r"holds no picture .*it is empty"):
+        list_images(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match=r"holds no picture .*left out: 1 \.txt"):
         list_images(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         list_images(tmp_path / "gone")

@@ -15,9 +15,10 @@ from torch import Tensor
 from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_whole
 from i2i_tutor.data import download
 from i2i_tutor.data.facades.drawing import colourise, draw, to_labels
-from i2i_tutor.data.folders import FOLDERS, Item, Shelf, check_sizes, find_pairs, read_pair, unrelated
+from i2i_tutor.data.folders import FOLDERS, check_sizes, find_pairs, read_pair
 from i2i_tutor.data.images import DataError, resize, resize_labels, stack
-from i2i_tutor.data.streams import Make, Stream, epoch_indices, to_tensor
+from i2i_tutor.data.shelf import Item, Shelf
+from i2i_tutor.data.streams import Make, Stream, epoch_indices, to_tensor, unrelated
 
 Task = Literal["labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"]
 Source = Literal["procedural", "cmp"]
