@@ -5,34 +5,37 @@ import lzma
 import os
 import shutil
 import stat
-import tarfile
 import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import pooch
+import requests
+from tqdm.auto import tqdm
 
-from i2i_tutor.files import sha256, write_text
+from i2i_tutor.files import write_text
 
 MARKER = ".i2i-tutor-sha256"  # written last: a folder that holds it is complete
 TIMEOUT = (10, 60)  # seconds to connect, and of silence
+SLOWEST, PATIENCE = 4096, 30  # bytes a second, as a mean over so many seconds: less, and the next mirror is tried
+CHUNK = 2**16  # bytes
+ENCRYPTED = 1  # flag of a zip's member
 MAX_GROWTH = 20  # pictures hardly shrink in an archive; one that unpacks to more than this factor is a bomb
 FULL = {errno.ENOSPC, errno.EDQUOT}
 DAY = 24 * 60 * 60
 
 
 class DownloadError(RuntimeError):
-    """An archive cannot be had; the message says what was tried and how it ended."""
+    """An archive could not be downloaded or unpacked; the message says what was tried and how it ended."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip or tar archive on the net.
+    """A zip archive on the net.
 
     Attributes:
         name: of the folder that it becomes.
@@ -90,33 +93,33 @@ def find(name: str) -> Path | None:
 
 
 def fetch(archive: Archive, folder: Path | str | None = None) -> Path:
-    """Return the archive's unpacked folder, ``folder / archive.name``; download it where it is not there yet.
+    """Return the archive's unpacked folder, ``folder / archive.name``; download it if it is not there yet.
 
-    The mirrors are tried in turn until one gives the bytes with the expected SHA-256. Everything happens in a temporary
-    neighbour that is renamed into place when complete, so an interrupted call leaves nothing that looks finished, and
-    two processes may call at once. Where all members lie in one folder, that folder is left out.
+    The mirrors are tried in turn until one gives, not too slowly, the bytes with the expected SHA-256. Everything
+    happens in a temporary neighbour that is renamed into place when complete, so an interrupted call leaves nothing
+    that looks finished, and two processes may call at once. If all members lie in one folder, that folder is left out.
 
     Args:
         folder: by default ``cache_folder()``.
 
     Raises:
         DownloadError: every mirror failed (the message says how each), the disk is full, the archive is damaged, or
-            it holds a link, a path that leads out of the folder, or far more bytes than its size lets expect.
+            it holds a link, something encrypted, a path that leads out of the folder, or far more bytes than its size
+            lets expect.
     """
     place = (Path(folder) if folder is not None else cache_folder()) / archive.name
-    if _is_complete(place, archive):
-        return place
-    if place.exists() and not (place / MARKER).exists():
-        raise DownloadError(
-            f"{place} is in the way: it was not made by a download of {archive.name}; move it elsewhere"
-        )
     try:
+        if _is_complete(place, archive):
+            return place
+        if place.exists() and not (place / MARKER).exists():
+            raise DownloadError(
+                f"{place} is in the way: it was not made by a download of {archive.name}; move it elsewhere"
+            )
         place.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(place)
         workshop = Path(tempfile.mkdtemp(prefix=f".{archive.name}.", suffix=".part", dir=place.parent))
         try:
-            _download(archive, workshop / "archive")
-            content = _extract(archive, workshop / "archive", workshop / "content")
+            content = _extract(archive, _download(archive, workshop), workshop / "content")
             write_text(content / MARKER, archive.sha256)
             _put(content, place, archive)
         finally:
@@ -128,7 +131,7 @@ def fetch(archive: Archive, folder: Path | str | None = None) -> Path:
 
 def _is_complete(place: Path, archive: Archive) -> bool:
     marker = place / MARKER
-    return marker.is_file() and marker.read_text() == archive.sha256
+    return marker.is_file() and marker.read_bytes() == archive.sha256.encode()
 
 
 def _remove_leftovers(place: Path) -> None:
@@ -151,130 +154,100 @@ def _put(content: Path, place: Path, archive: Archive) -> None:
 # --- downloading ---------------------------------------------------------------------------------------------------
 
 
-def _download(archive: Archive, path: Path) -> None:
+class _MirrorError(Exception):
+    """What is wrong with one mirror, in a few words."""
+
+
+def _download(archive: Archive, folder: Path) -> Path:
     failures = []
     for url in archive.urls:
-        failure = _attempt(url, archive, path)
-        if failure is None:
-            return
-        failures.append(f"{url}: {failure}")
+        try:
+            return _from_mirror(url, archive, folder)
+        except _MirrorError as error:
+            failures.append(f"{url}: {error}")
     raise DownloadError(f"{archive.name} could not be downloaded ({'; '.join(failures)})")
 
 
-def _attempt(url: str, archive: Archive, path: Path) -> str | None:
-    """Download from one mirror; return what went wrong. Raises OSError where the fault is this machine's own disk."""
-    get = pooch.HTTPDownloader(progressbar=not os.environ.get("I2I_QUIET"), chunk_size=2**16, timeout=TIMEOUT)
-    try:
+def _from_mirror(url: str, archive: Archive, folder: Path) -> Path:
+    """The downloaded file, of the right SHA-256. Raises OSError if the fault is this machine's own disk."""
+
+    def receive(url: str, path: str, pooch: object) -> None:
         with open(path, "wb") as file:
-            get(url, _Limited(file, archive.bytes), None)
-    except _TooLongError:
-        return f"more than the expected {archive.bytes:,} bytes"
-    except OSError as error:  # the errors of requests are OSErrors, too
-        if error.errno in FULL:
+            _receive(url, archive, file)
+
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{archive.sha256}", "archive", folder, downloader=receive))
+    except ValueError as error:  # pooch's own; what receive raises is none
+        raise _MirrorError(f"wrong checksum, SHA-256 expected is {archive.sha256}") from error
+
+
+def _receive(url: str, archive: Archive, file: BinaryIO) -> None:
+    """Write what a mirror sends, but no more than the archive's size, and not if it comes too slowly."""
+    received = counted = 0
+    try:
+        with (
+            requests.get(url, stream=True, timeout=TIMEOUT) as response,
+            tqdm(
+                total=archive.bytes,
+                unit="B",
+                unit_scale=True,
+                desc=archive.name,
+                disable=bool(os.environ.get("I2I_QUIET")),
+            ) as bar,
+        ):
+            if not response.ok:
+                raise _MirrorError(f"HTTP status {response.status_code}")
+            since = time.monotonic()
+            while chunk := response.raw.read1(CHUNK):  # whatever has come; read would wait for a whole chunk
+                received += len(chunk)
+                if received > archive.bytes:
+                    raise _MirrorError(f"more than the expected {archive.bytes:,} bytes")
+                file.write(chunk)
+                bar.update(len(chunk))
+                if time.monotonic() - since > PATIENCE:
+                    if received - counted < SLOWEST * PATIENCE:
+                        raise _MirrorError(f"slower than {SLOWEST:,} bytes a second")
+                    since, counted = time.monotonic(), received
+    except _MirrorError:
+        raise
+    except Exception as error:  # a mirror's nonsense comes out of requests, urllib3, http.client and the codecs
+        if isinstance(error, OSError) and error.errno in FULL:
             raise
-        response = getattr(error, "response", None)
-        if response is not None:
-            return f"HTTP status {response.status_code}"
-        return f"connection failed after {path.stat().st_size:,} bytes of {archive.bytes:,}, {type(error).__name__}"
-    size = path.stat().st_size
-    if size < archive.bytes:
-        return f"truncated, {size:,} bytes of {archive.bytes:,}"
-    checksum = sha256(path)
-    if checksum != archive.sha256:
-        return f"wrong checksum, SHA-256 {checksum} instead of {archive.sha256}"
-    return None
-
-
-class _TooLongError(Exception):
-    """A mirror sends more than the archive's size."""
-
-
-class _Limited:
-    """A file that refuses to grow beyond a limit, so that no mirror can fill the disk."""
-
-    def __init__(self, file: BinaryIO, limit: int):
-        self._file, self._left = file, limit
-        self.flush = file.flush
-
-    def write(self, data: bytes) -> int:
-        self._left -= len(data)
-        if self._left < 0:
-            raise _TooLongError
-        return self._file.write(data)
+        said = f"connection failed after {received:,} bytes of {archive.bytes:,}, {type(error).__name__}"
+        raise _MirrorError(said) from error
+    if received < archive.bytes:
+        raise _MirrorError(f"truncated, {received:,} bytes of {archive.bytes:,}")
 
 
 # --- unpacking -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    size: int
-    is_folder: bool
-    is_file: bool
-    open: Callable[[], IO[bytes] | None]
-
-
 def _extract(archive: Archive, path: Path, target: Path) -> Path:
     """Unpack after looking at every member; return ``target``, or the one folder in it that holds everything."""
     try:
-        with _open(archive, path) as opened:
-            members = _zip_members(opened) if isinstance(opened, zipfile.ZipFile) else _tar_members(opened)
-            _refuse_dangers(archive, members)
-            target.mkdir()
-            for member in members:
-                _write(member, target)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        with zipfile.ZipFile(path) as opened:
+            _refuse_dangers(archive, opened.infolist())
+            opened.extractall(target)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeError) as error:
         raise DownloadError(f"{archive.name} has the right checksum but cannot be unpacked ({error})") from error
     inside = list(target.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
 
 
-def _open(archive: Archive, path: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    if zipfile.is_zipfile(path):
-        return zipfile.ZipFile(path)
-    if tarfile.is_tarfile(path):
-        return tarfile.open(path)
-    raise DownloadError(f"{archive.name} has the right checksum but is neither a zip nor a tar archive")
-
-
-def _zip_members(opened: zipfile.ZipFile) -> list[_Member]:
-    def member(info: zipfile.ZipInfo) -> _Member:
-        kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
-        is_file = not info.is_dir() and kind in (0, stat.S_IFREG)
-        return _Member(info.filename, info.file_size, info.is_dir(), is_file, lambda: opened.open(info))
-
-    return [member(info) for info in opened.infolist()]
-
-
-def _tar_members(opened: tarfile.TarFile) -> list[_Member]:
-    def member(info: tarfile.TarInfo) -> _Member:
-        return _Member(info.name, info.size, info.isdir(), info.isreg(), lambda: opened.extractfile(info))
-
-    return [member(info) for info in opened]
-
-
-def _refuse_dangers(archive: Archive, members: list[_Member]) -> None:
+def _refuse_dangers(archive: Archive, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
-        path = PurePosixPath(member.name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in member.name:
-            raise DownloadError(f"{archive.name} is refused: its member {member.name!r} leads out of the folder")
-        if not (member.is_file or member.is_folder):
-            raise DownloadError(f"{archive.name} is refused: its member {member.name!r} is neither a file nor a folder")
-    total = sum(member.size for member in members)
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in member.filename:
+            raise DownloadError(f"{archive.name} is refused: its member {member.filename!r} leads out of the folder")
+        kind = stat.S_IFMT(member.external_attr >> 16)  # 0 if the archive was not made on Unix
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DownloadError(
+                f"{archive.name} is refused: its member {member.filename!r} is neither a file nor a folder"
+            )
+        if member.flag_bits & ENCRYPTED:
+            raise DownloadError(f"{archive.name} is refused: its member {member.filename!r} is encrypted")
+    total = sum(member.file_size for member in members)
     if total > MAX_GROWTH * archive.bytes:
         raise DownloadError(
             f"{archive.name} is refused: {archive.bytes:,} bytes that unpack to {total:,} are no set of pictures"
         )
-
-
-def _write(member: _Member, target: Path) -> None:
-    path = target / member.name
-    if member.is_folder:
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    source = member.open()
-    assert source is not None  # a regular file has content
-    with source, open(path, "wb") as file:
-        shutil.copyfileobj(source, file)
