@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Batch = dict[str, Tensor]
 Direction = Literal["AtoB", "BtoA"]
@@ -34,10 +34,33 @@ def check_count(count: int | None, available: int, what: str) -> int:
     return count
 
 
-def check_images(images: Tensor) -> None:
-    """Raise unless ``images`` is a non-empty, finite float tensor ``(N, C, H, W)`` in [-1, 1]."""
-    if images.ndim != 4 or len(images) == 0 or not images.is_floating_point():
-        raise ValueError(f"expected float images (N, C, H, W) with N > 0; got {images.dtype} {tuple(images.shape)}")
+def check_layout(images: Tensor, channels: int | None = None) -> None:
+    """Raise unless ``images`` is a non-empty float tensor ``(N, channels, H, W)`` (None: of any number of channels).
+
+    Looks at no value, so it costs a microsecond and never waits for a device.
+    """
+    right = isinstance(images, Tensor) and images.ndim == 4 and images.is_floating_point() and 0 not in images.shape
+    if not right or (channels is not None and images.shape[1] != channels):
+        wanted = "C" if channels is None else channels
+        raise ValueError(f"expected float images (N, {wanted}, H, W) with N > 0; got {_described(images)}")
+
+
+def check_input(images: Tensor, network: nn.Module) -> None:
+    """Raise unless a network that begins with a convolution can take ``images``; looks at no value."""
+    weight = next(network.parameters())  # (out, in, height, width)
+    check_layout(images, weight.shape[1])
+    if images.device != weight.device:
+        raise ValueError(f"the images are on {images.device}, the network on {weight.device}; expected one device")
+    if images.dtype != weight.dtype and not torch.is_autocast_enabled(images.device.type):
+        raise ValueError(f"the images are {images.dtype}, the network's weights {weight.dtype}; expected one type")
+
+
+def check_images(images: Tensor, channels: int | None = None) -> None:
+    """Raise unless ``images`` is a non-empty, finite float tensor ``(N, channels, H, W)`` in [-1, 1].
+
+    Reads the values, hence waits for a device: for doors, not for a training's steps.
+    """
+    check_layout(images, channels)
     low, high = float(images.min()), float(images.max())
     if not (low >= -1.001 and high <= 1.001):  # also false for NaN
         raise ValueError(f"images hold values from {low:.3g} to {high:.3g}; expected [-1, 1]")
@@ -58,3 +81,23 @@ def check_label_maps(labels: Tensor, images: Tensor) -> None:
     expected = (len(images), *images.shape[2:])
     if labels.shape != expected or labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"the label maps are {labels.dtype} {tuple(labels.shape)}; expected integers {expected}")
+
+
+def check_same_shape(one: Tensor, other: Tensor) -> None:
+    """Raise unless both are non-empty float tensors of the **same** shape: broadcasting would hide a mistake."""
+    for values in (one, other):
+        check_floats(values)
+    if one.shape != other.shape:
+        raise ValueError(f"expected tensors of equal shapes; got {tuple(one.shape)} and {tuple(other.shape)}")
+
+
+def check_floats(values: Tensor) -> None:
+    """Raise unless ``values`` is a non-empty float tensor, whatever its shape: the mean of none is no number."""
+    if not isinstance(values, Tensor) or not values.is_floating_point() or values.numel() == 0:
+        raise ValueError(f"expected a float tensor that is not empty; got {_described(values)}")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return f"the {type(value).__name__} {' '.join(repr(value).split())[:60]}"

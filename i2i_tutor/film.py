@@ -13,7 +13,7 @@ from IPython.display import HTML
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.data.streams import to_pictures
 
 
 def log_spaced(steps: int) -> list[int]:
@@ -27,8 +27,11 @@ def log_spaced(steps: int) -> list[int]:
 
 
 def strip(rows: Sequence[Tensor]) -> np.ndarray:
-    """Rows of images, each ``(N, C, H, W)`` in [-1, 1], as one uint8 picture: ``(rows * H, N * W, 3)``."""
-    return np.concatenate([np.concatenate(list(to_uint8(row.expand(-1, 3, -1, -1))), axis=1) for row in rows])
+    """Rows of images, each ``(N, 1 or 3, H, W)`` in [-1, 1], as one uint8 picture: ``(rows * H, N * W, 3)``."""
+    lines = [np.concatenate(list(to_pictures(row)), axis=1) for row in rows]
+    if len({line.shape for line in lines}) != 1:
+        raise ValueError(f"the rows of a strip have one size, at least one row; got {[line.shape for line in lines]}")
+    return np.concatenate(lines)
 
 
 def read_frames(path: Path) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Losses that several papers share: pure functions of tensors, each a mean over batch, patches, channels and pixels.
 
-All are computed in fp32 at least, whatever made the logits and images: the eight bits of bf16 are too few for a mean.
+A tensor of another shape or kind than is stated, or an empty one, raises ValueError; no value is looked at. All are
+computed in fp32 at least, whatever made the logits and images: the eight bits of bf16 are too few for a mean.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from i2i_tutor.contract import check_floats, check_layout, check_same_shape
+
 Objective = Literal["vanilla", "least_squares", "wasserstein"]
 
 
 def _precise(values: Tensor) -> Tensor:
+    check_floats(values)
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
@@ -50,16 +54,14 @@ def generator_loss(fake: Tensor, objective: Objective = "vanilla") -> Tensor:
 
 
 def l1(image: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of two tensors of the **same** shape (broadcasting would hide a mistake)."""
-    if image.shape != target.shape:
-        raise ValueError(f"L1 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
+    """Mean absolute difference of two tensors of the **same** shape."""
+    check_same_shape(image, target)
     return (_precise(image) - _precise(target)).abs().mean()
 
 
 def l2(image: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of two tensors of the same shape."""
-    if image.shape != target.shape:
-        raise ValueError(f"L2 compares equal shapes; got {tuple(image.shape)} and {tuple(target.shape)}")
+    check_same_shape(image, target)
     return (_precise(image) - _precise(target)).square().mean()
 
 
@@ -72,8 +74,10 @@ def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = 
 
     Shape: images ``(N, C, H, W)``; mask ``(N, 1, H, W)`` or ``(N, C, H, W)`` of 0 and 1, by default all 1.
     """
-    if image.shape != adapted.shape:
-        raise ValueError(f"the error compares equal shapes; got {tuple(image.shape)} and {tuple(adapted.shape)}")
+    check_layout(image)
+    check_same_shape(image, adapted)
+    if mask is not None and mask.shape not in (image.shape, (len(image), 1, *image.shape[2:])):
+        raise ValueError(f"the mask is {tuple(mask.shape)}; expected (N, 1, H, W) for images {tuple(image.shape)}")
     difference = image - adapted if mask is None else (image - adapted) * mask
     return difference.flatten(1).var(dim=1, correction=0).mean()
 
@@ -101,8 +105,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     ``real`` and ``fake`` are ``(N, C, H, W)``; one mixing weight per image, drawn from torch's global generator.
     Without the factor λ. Runs in fp32.
     """
-    if real.shape != fake.shape:
-        raise ValueError(f"the penalty mixes equal shapes; got {tuple(real.shape)} and {tuple(fake.shape)}")
+    check_same_shape(real, fake)
     weight = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = weight * real.detach().float() + (1 - weight) * fake.detach().float()
     norm = (_squared_gradient_norm(critic, between) + 1e-12).sqrt()  # the root has no gradient at exactly 0
@@ -110,6 +113,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 def _squared_gradient_norm(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    check_layout(images)
     with torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
         score = critic(images).sum()

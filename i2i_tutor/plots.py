@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from i2i_tutor.data.streams import to_uint8
+from i2i_tutor.data.streams import to_pictures
 from i2i_tutor.training import History
 
 INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
@@ -39,16 +39,19 @@ STYLE: Any = {
 def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 0.85) -> Figure:
     """A table of pictures: one column per entry, one row per image.
 
-    columns: title → images ``(N, C, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
+    columns: title → images ``(N, 1 or 3, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
     the width of one picture in inches.
     """
-    count = min(len(images) for images in columns.values())
+    if not columns:
+        raise ValueError("a grid needs at least one column of images; got none")
+    pictures = {title: to_pictures(images) for title, images in columns.items()}
+    count = min(map(len, pictures.values()))
     with plt.rc_context(STYLE):
         size = (scale * len(columns) + (0.5 if rows else 0), scale * count + 0.35)
         figure, axes = plt.subplots(count, len(columns), figsize=size, squeeze=False, layout="constrained")
-        for (title, images), column in zip(columns.items(), axes.T, strict=True):
+        for (title, some), column in zip(pictures.items(), axes.T, strict=True):
             column[0].set_title(title, fontsize=10)
-            for axis, picture in zip(column, to_uint8(images[:count].expand(-1, 3, -1, -1)), strict=True):
+            for axis, picture in zip(column, some[:count], strict=True):
                 axis.imshow(picture, interpolation="nearest")
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)

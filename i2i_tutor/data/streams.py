@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i_tutor.contract import Batch, check_whole
+from i2i_tutor.contract import Batch, check_images, check_layout, check_whole
 
 Make = Callable[[int, np.random.Generator], Batch]
 
@@ -124,4 +124,13 @@ def to_tensor(images: np.ndarray) -> Tensor:
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Float images ``(N, 3, H, W)`` in [-1, 1] → uint8 ``(N, H, W, 3)``, rounded; values outside are clipped."""
+    check_layout(images)
     return images.detach().float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def to_pictures(images: Tensor) -> np.ndarray:
+    """Images ``(N, 1 or 3, H, W)``, checked to be in [-1, 1], as uint8 ``(N, H, W, 3)`` for a figure."""
+    check_images(images)
+    colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    check_layout(colours, 3)
+    return to_uint8(colours)

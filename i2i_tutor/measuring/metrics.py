@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from i2i_tutor.contract import check_images, check_label_maps, check_masks
+from i2i_tutor.contract import check_images, check_label_maps, check_masks, check_same_shape
 
 CHUNK = 64  # images per forward pass of a judge
 ROUNDING = 1e-9  # share of a flat image's power that fp32 leaves at other frequencies, with room to spare
@@ -203,7 +203,7 @@ def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
 
 def mean_absolute_error(images: Tensor, targets: Tensor) -> float:
     """Mean absolute difference per value, in the units of [-1, 1] images."""
-    if images.shape != targets.shape:
-        raise ValueError(f"the images are {tuple(images.shape)} but the targets {tuple(targets.shape)}")
     check_images(images)
+    check_images(targets)
+    check_same_shape(images, targets)
     return float((images - targets).abs().mean())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from i2i_tutor import losses
-from i2i_tutor.contract import Direction
+from i2i_tutor.contract import Direction, check_choice, check_images
 from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
 from i2i_tutor.parameters import ParameterError, Range
@@ -169,6 +169,6 @@ class CycleGAN(Method):
     @torch.no_grad()
     def translate(self, image: Tensor, direction: Direction = "AtoB") -> Tensor:
         """Translate ``(N, 3, H, W)`` in [-1, 1], H and W multiples of 4, "AtoB" (the default) or "BtoA"."""
-        if direction not in get_args(Direction):
-            raise ValueError(f"direction is {direction!r}; expected 'AtoB' or 'BtoA'")
+        check_choice("direction", direction, get_args(Direction))
+        check_images(image, 3)
         return (self.g_ab if direction == "AtoB" else self.g_ba)(image)

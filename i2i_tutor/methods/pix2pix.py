@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from i2i_tutor import losses
+from i2i_tutor.contract import check_images, check_layout
 from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import PatchGAN, PixelGAN, UNet
 from i2i_tutor.nn.layers import Norm, frozen_statistics
@@ -105,6 +106,7 @@ class Pix2Pix(Method):
 
     def generate(self, x: Tensor) -> Tensor:
         """G(x, z): one forward pass. z is dropout, and a channel of noise where the recipe asks for it."""
+        check_layout(x, self.recipe.in_channels)
         if self.recipe.noise:
             x = torch.cat([x, torch.randn_like(x[:, :1])], dim=1)
         return self.generator(x)
@@ -139,6 +141,7 @@ class Pix2Pix(Method):
         """Translate ``(N, C, H, W)`` in [-1, 1]. As in the paper, dropout stays on at test time (it is all of z) and
         batch norm takes each image's own statistics; nothing that is learnt or remembered changes.
         """
+        check_images(image, self.recipe.in_channels)
         with frozen_statistics(self.generator, dropout):
             parts = image.split(1) if self.recipe.norm == "batch" else [image]
             return torch.cat([self.generate(part) for part in parts])

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Adam, Optimizer
 
 from i2i_tutor import losses
+from i2i_tutor.contract import check_choice, check_images, check_layout
 from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn.layers import initialise
 from i2i_tutor.parameters import Range
@@ -130,11 +131,18 @@ class Generator(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        if x.shape[-2:] != (self.size, self.size):
-            raise ValueError(f"this generator repaints {self.size}x{self.size} pixels; got {tuple(x.shape)}")
+        _check(x, self.size)
         if self.noise is not None:
+            if z.shape != (len(x), self.noise[0].in_features):
+                raise ValueError(f"the noise is {tuple(z.shape)}; expected {(len(x), self.noise[0].in_features)}")
             x = torch.cat([x, self.noise(z).view(-1, 1, self.size, self.size)], dim=1)  # (N, 4, size, size)
         return self.layers(x)
+
+
+def _check(images: Tensor, size: int) -> None:
+    check_layout(images, 3)
+    if images.shape[-2:] != (size, size):
+        raise ValueError(f"this network takes images of {size}x{size} pixels; got {tuple(images.shape)}")
 
 
 class Jitter(nn.Module):
@@ -156,6 +164,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, size: int, width: int = 64, dropout: float = 0.1, noise: float = 0.2):
         super().__init__()
+        self.size = size
         rest = [nn.LeakyReLU(0.2), nn.Dropout(dropout), Jitter(noise)]
         stack = [*_convolution(3, width, centred=False), *rest]
         while size > 4:
@@ -165,6 +174,7 @@ class Discriminator(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
+        _check(images, self.size)
         return self.layers(images).squeeze(1)
 
 
@@ -179,6 +189,7 @@ class TaskNetwork(nn.Module):
         self, size: int, classes: int = 10, width: int = 32, domains: tuple[Domain, ...] = ("source", "target")
     ):
         super().__init__()
+        self.size = size
 
         def block(width_in: int, width_out: int) -> nn.Sequential:
             return nn.Sequential(nn.Conv2d(width_in, width_out, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
@@ -195,6 +206,8 @@ class TaskNetwork(nn.Module):
         initialise(self)
 
     def features(self, images: Tensor, domain: Domain = "target") -> Tensor:
+        check_choice("domain", domain, list(self.private))
+        _check(images, self.size)
         return self.shared(self.private[domain](images))
 
     def forward(self, images: Tensor, domain: Domain = "target") -> Tensor:
@@ -265,6 +278,7 @@ class PixelDA(Method):
     @torch.no_grad()
     def translate(self, image: Tensor) -> Tensor:
         """Adapt ``(N, 3, size, size)`` in [-1, 1], each with noise of its own and the running batch statistics."""
+        check_images(image, 3)
         training = self.generator.training
         try:
             self.generator.eval()

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from i2i_tutor.contract import check_input, check_whole
 from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 
 
@@ -23,8 +24,9 @@ class PatchGAN(nn.Module):
 
     def __init__(self, in_channels: int = 3, base: int = 64, layers: int = 3, norm: Norm = "batch"):
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers is {layers}; a PatchGAN needs at least 1 (for 1x1 patches use PixelGAN)")
+        check_whole("in_channels", in_channels, 1)
+        check_whole("base", base, 1)
+        check_whole("layers", layers, 1)  # for 1x1 patches use PixelGAN
         self.smallest = 3 * 2**layers  # the two last layers each take one pixel off
         stack: list[nn.Module] = [nn.Conv2d(in_channels, base, 4, 2, 1), nn.LeakyReLU(0.2)]
         width = base
@@ -42,6 +44,7 @@ class PatchGAN(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
         if min(image.shape[-2:]) < self.smallest:
             raise ValueError(
                 f"this PatchGAN needs at least {self.smallest}x{self.smallest} pixels; "
@@ -58,6 +61,8 @@ class PixelGAN(nn.Module):
 
     def __init__(self, in_channels: int = 3, base: int = 64, norm: Norm = "batch"):
         super().__init__()
+        check_whole("in_channels", in_channels, 1)
+        check_whole("base", base, 1)
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, base, 1),
             nn.LeakyReLU(0.2),
@@ -69,4 +74,5 @@ class PixelGAN(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
         return self.layers(image)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from i2i_tutor.contract import check_input, check_whole
 from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 
 
@@ -39,12 +40,12 @@ class UNet(nn.Module):
         skips: bool = True,
     ):
         super().__init__()
-        if depth < 2:
-            raise ValueError(f"depth is {depth}; a U-Net needs at least 2 halvings")
+        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("base", base)):
+            check_whole(name, value, 1)
+        check_whole("depth", depth, 2)
         if dropout_layers is None:
             dropout_layers = max(0, depth - 5)
-        if not 0 <= dropout_layers <= depth - 2:
-            raise ValueError(f"dropout_layers is {dropout_layers}; depth {depth} has room for 0 to {depth - 2}")
+        check_whole("dropout_layers", dropout_layers, 0, depth - 2)
         self.depth, self.skips = depth, skips
         widths = [base * min(2**level, 8) for level in range(depth)]  # width of the encoder's output at each level
 
@@ -79,6 +80,7 @@ class UNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
         multiple = 2**self.depth
         height, width = image.shape[-2:]
         if height % multiple or width % multiple:
@@ -139,6 +141,9 @@ class ResNetGenerator(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("base", base)):
+            check_whole(name, value, 1)
+        check_whole("blocks", blocks, 0)
         bias = has_bias(norm)
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
@@ -164,6 +169,7 @@ class ResNetGenerator(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
         height, width = image.shape[-2:]
         if min(height, width) < 8:
             raise ValueError(f"the residual generator needs at least 8x8 pixels; the image is {height}x{width}")

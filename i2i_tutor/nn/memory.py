@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor import processes
+from i2i_tutor.contract import check_whole
 
 
 class ImagePool(nn.Module):
@@ -21,8 +22,7 @@ class ImagePool(nn.Module):
 
     def __init__(self, size: int = 50):
         super().__init__()
-        if size < 0:
-            raise ValueError(f"size is {size}; a pool holds 0 or more images")
+        check_whole("size", size, 0)
         self.size = size
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self._held = 0  # the count once more, so that a query does not wait for the device
@@ -30,13 +30,21 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def query(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """Exchange a batch. Each argument is ``(N, C, H, W)``; returns detached tensors of the same shapes."""
+        """Exchange a batch. Each argument is ``(N, C, H, W)``; returns detached tensors of the same shapes.
+
+        Raises ValueError unless all have one N and the shapes and number of those that the pool holds.
+        """
+        if len({len(image) for image in images}) != 1:
+            raise ValueError(f"a pool exchanges tuples of equally many images; got {[len(image) for image in images]}")
         images = tuple(image.detach() for image in images)
         if self.size == 0:
             return images
         if not self.slots:
             self._make_slots([(image.shape[1:], image.dtype, image.device) for image in images])
         stored = [getattr(self, name) for name in self.slots]
+        held, given = ([tuple(member.shape[1:]) for member in members] for members in (stored, images))
+        if held != given:
+            raise ValueError(f"the pool holds images of the shapes {held}; got {given}")
         if processes.count() > 1:
             return self._query_together(stored, images)
         answers = [image.clone() for image in images]
@@ -101,8 +109,8 @@ class Queue(nn.Module):
 
     def __init__(self, size: int, width: int):
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size is {size}; a queue holds at least 1 entry")
+        check_whole("size", size, 1)
+        check_whole("width", width, 1)
         self.size = size
         self.register_buffer("buffer", torch.zeros(size, width))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))

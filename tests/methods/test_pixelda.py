@@ -91,7 +91,7 @@ def test_the_generator_keeps_the_size_and_noise_changes_its_output(size):
     assert one.abs().max() <= 1
     assert not torch.equal(one, other)
     assert torch.equal(one, generator(x, z[0]))
-    with pytest.raises(ValueError, match=f"repaints {size}x{size}"):
+    with pytest.raises(ValueError, match=f"images of {size}x{size} pixels"):
         generator(torch.zeros(1, 3, size + 1, size), z[0, :1])
 
 
