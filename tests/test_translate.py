@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,6 +248,40 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path, checkpoint):
     checkpoints.save(tmp_path / "other", 2, state, settings)
     with pytest.raises(checkpoints.CheckpointError, match="networks are not those of its recipe"):
         load_method(tmp_path / "other")
+
+
+PAGE = Path(__file__).parents[1] / "book/how_to_run.md"
+
+
+def scripts():
+    """The page's own-pictures scripts, as a reader copies them, but at the size of a smoke test."""
+    section = PAGE.read_text(encoding="utf-8").split("(own-pictures)=")[1].split("\n## ")[1]
+    return [code.replace('"fast"', '"smoke"') for code in re.findall(r"```python\n(.*?)```", section, re.DOTALL)]
+
+
+def test_the_page_s_scripts_can_be_started_twice_and_use_a_gpu_if_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(4):
+        write_png(tmp_path / "my_pairs" / f"{i}.png", noise(32, 64, i))
+        write_png(tmp_path / "my_a" / f"{i}.png", noise(32, 32, i))
+        write_png(tmp_path / "my_b" / f"{i}.png", noise(32, 32, i + 4))
+    code = "".join(scripts())
+    assert code.count("fit(\n") == code.count("device=device") == 2
+    exec(code, {})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("runs/*/checkpoints/*") if path.is_file()}
+    assert {path.parent.parent.name for path in before} == {"mine", "piles"}
+    exec(code, {})
+    weights = [load_method(tmp_path / "runs" / name / "checkpoints").state_dict() for name in ("mine", "piles")]
+    for path, content in before.items():
+        path.write_bytes(content)
+    for name, state in zip(("mine", "piles"), weights, strict=True):
+        first = load_method(tmp_path / "runs" / name / "checkpoints").state_dict()
+        assert all(torch.equal(first[key], state[key]) for key in first)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    asked = []
+    monkeypatch.setattr("i2i_tutor.training.fit", lambda *args, device, **options: asked.append(device))
+    exec(code, {})
+    assert asked == ["cuda", "cuda"]
 
 
 @pytest.mark.parametrize(("option", "sizes"), [([], {(32, 32)}), (["--keep-size"], {(32, 32), (50, 41), (90, 20)})])

@@ -150,7 +150,10 @@ def _digits(source: str, size: int, split: str) -> tuple[np.ndarray, np.ndarray,
 
 
 def _resized(grey: np.ndarray, size: int) -> np.ndarray:
-    """uint8 ``(N, H, W)`` → ``(N, size, size)``: bicubic from 8 pixels, else bilinear (as the official code does)."""
+    """uint8 ``(N, H, W)`` → ``(N, size, size)``: bicubic from scikit-learn's 8 pixels, else bilinear.
+
+    The official code resizes bilinearly too, but TensorFlow places the pixels otherwise: its values differ a little.
+    """
     if grey.shape[-1] == size:
         return grey
     mode = "bicubic" if grey.shape[-1] == 8 else "bilinear"
@@ -167,12 +170,10 @@ def _scikit_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits  # here, because scikit-learn takes a second to import
 
     everything = load_digits()
-    first = 0
-    for name, count in SHARES.items():
-        if name == split:
-            break
-        first += count
-    chosen = np.random.default_rng(SEED).permutation(len(everything.target))[first : first + count]
+    parts = np.split(
+        np.random.default_rng(SEED).permutation(len(everything.target)), np.cumsum([*SHARES.values()])[:-1]
+    )
+    chosen = dict(zip(SHARES, parts, strict=True))[split]
     grey = np.rint(everything.images[chosen] * (255 / 16)).astype(np.uint8)
     return grey, everything.target[chosen].astype(np.int64)
 
@@ -232,7 +233,8 @@ def _usps(split: str) -> tuple[np.ndarray, np.ndarray]:
         found = USPS(str(place), train=split != "evaluation", download=folder is None)
     except (OSError, EOFError, RuntimeError, ValueError) as error:
         raise DataError(
-            f"USPS cannot be had: put usps.bz2 and usps.t.bz2 (LIBSVM's copies) into $I2I_DATA/usps ({error})"
+            "USPS is neither whole in $I2I_DATA/usps, as usps.bz2 and usps.t.bz2 (LIBSVM's copies), nor can it be "
+            f"downloaded ({error})"
         ) from error
     images, labels = found.data, np.asarray(found.targets, np.int64)
     tenth = len(labels) // 10

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
+from matplotlib.colors import hsv_to_rgb
 from torch import Tensor
 
 from i2i_tutor.contract import Batch, Split, check_choice, check_whole
@@ -26,6 +27,7 @@ SEED = 43  # of the fixed sets; never a run's seed
 COUNTS = {"source": 3000, "train": 2000, "tuning": 400, "evaluation": 600}
 SMALLEST, LARGEST = 16, 64  # pixels
 SOFTNESS = 1.5  # pixels over which an edge fades
+SATURATION, VALUE = 0.8, 0.95  # of every object; its hue is free
 
 
 def train(
@@ -89,7 +91,8 @@ def _pictures(kind: str, size: int, split: str) -> LabelledSet:
     rng = np.random.default_rng((SEED, size, *f"{kind} {split}".encode()))
     labels = rng.integers(0, len(CLASSES), count)
     cover = shapes(labels, size, rng)  # (N, S, S) in 0..1
-    paint = hues(rng.random(count))[:, None, None, :]  # (N, 1, 1, 3) in 0..1
+    colours = np.column_stack([rng.random(count), np.full(count, SATURATION), np.full(count, VALUE)])
+    paint = hsv_to_rgb(colours)[:, None, None, :]  # (N, 1, 1, 3) in 0..1
     photographs = adaptation.bundled_photographs(
         "train" if split == "source" else split, ["china.jpg"] if kind == "photograph" else ["flower.jpg"]
     )
@@ -130,12 +133,6 @@ def shapes(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     ]
     outline = np.choose(labels[:, None, None], outlines)
     return np.clip(0.5 - outline * radius * size / 2 / SOFTNESS, 0, 1)
-
-
-def hues(turn: np.ndarray) -> np.ndarray:
-    """Colours ``(N, 3)`` in 0..1 of hues ``(N,)``, in turns of the colour circle: bright, of saturation 0.8."""
-    phase = (turn[:, None] * 6 + np.array([5, 3, 1])) % 6
-    return 0.95 * (1 - 0.8 * np.clip(np.minimum(phase, 4 - phase), 0, 1))
 
 
 def _lamp(count: int, size: int, rng: np.random.Generator) -> np.ndarray:

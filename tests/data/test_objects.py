@@ -10,10 +10,17 @@ from i2i_tutor.data import objects
 from i2i_tutor.data.streams import to_uint8
 
 
-def test_hues_are_those_of_the_colour_circle():
-    turns = np.linspace(0, 1, 13)
-    expected = [colorsys.hsv_to_rgb(turn % 1, 0.8, 0.95) for turn in turns]
-    assert np.allclose(objects.hues(turns), expected)
+def test_objects_have_every_hue_and_one_saturation():
+    batch = objects.evaluation("objects_black", 64, count=200)
+    core = torch.nn.functional.avg_pool2d(batch["source_mask"], 5, 1, 2) == 1  # where nothing of the ground shines in
+    turns = set()
+    for image, inside in zip(batch["source"], core[:, 0], strict=True):
+        if inside.any():
+            colour = (image[:, inside].mean(1) + 1) / 2
+            hue, saturation, value = colorsys.rgb_to_hsv(*colour.tolist())
+            assert (saturation, value) == pytest.approx((0.8, 0.95), abs=0.01)
+            turns.add(int(hue * 12))
+    assert turns == set(range(12))
 
 
 def test_on_black_everything_outside_the_mask_is_dark_and_inside_is_the_object():
