@@ -38,7 +38,7 @@ class TranslationError(RuntimeError):
 def load_method(folder: Path | str, device: torch.device | str = "cpu") -> Method:
     """Build the method of a checkpoint folder with its trained networks, in evaluation mode.
 
-    Loads tensors only, never pickled objects. Raises CheckpointError where the folder holds no whole checkpoint or one
+    Loads tensors only, never pickled objects. Raises CheckpointError if the folder holds no whole checkpoint or one
     that does not fit this version.
     """
     about, state = checkpoints.load(Path(folder))
@@ -70,7 +70,7 @@ def translate_files(
     Args:
         checkpoint: folder that ``fit`` wrote.
         source: a picture, or a folder of pictures (its subfolders are left out).
-        out: a folder, made where missing; for a single picture also a file name that ends in ``.png``.
+        out: a folder, made if it is missing; for a single picture also a file name that ends in ``.png``.
         size: side of the square in pixels, by default that of the training.
         keep_size: translate at the picture's own size instead, padded at the right and below for the network.
         direction: for a method that translates both ways, "AtoB" (its default) or "BtoA".

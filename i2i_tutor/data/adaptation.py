@@ -24,8 +24,8 @@ class LabelledSet:
     Attributes:
         images: uint8 ``(N, S, S, 3)``.
         labels: int64 ``(N,)``.
-        masks: bool ``(N, S, S)``, the foreground; None where nobody knows it.
-        light: bool ``(N,)``, whether the background is lighter than mid grey; None where there is none.
+        masks: bool ``(N, S, S)``, the foreground; None if nobody knows it.
+        light: bool ``(N,)``, whether the background is lighter than mid grey; None if there is none.
     """
 
     images: np.ndarray
@@ -131,7 +131,7 @@ def bundled_photographs(split: str, names: Sequence[str] = ("china.jpg", "flower
 def crops(photographs: Sequence[np.ndarray], count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """``count`` squares ``(count, size, size, 3)`` from anywhere in the photographs, every one equally likely to serve.
 
-    Raises DataError where a photograph is smaller than ``size``.
+    Raises DataError if a photograph is smaller than ``size``.
     """
     for photograph in photographs:
         if min(photograph.shape[:2]) < size:

@@ -56,7 +56,7 @@ def train(
 
     Args:
         source: "digits"; "mnist_m" needs ``mnist`` and ``bsds500``, "usps" needs ``mnist`` and ``usps`` under
-            ``I2I_DATA``; MNIST and USPS are downloaded where they are missing, BSDS500 cannot be.
+            ``I2I_DATA``; MNIST and USPS are downloaded if they are missing, BSDS500 cannot be.
         size: side of the images, 8 to 64 pixels.
         classes: leave out the digits from this one on, on both sides.
         ahead: batches made in advance in the background.

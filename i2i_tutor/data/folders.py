@@ -181,7 +181,7 @@ def _read_one(item: Item) -> tuple[Image.Image]:
 
 
 def check_sizes(size: int, batch: int, load_size: int | None) -> int:
-    """Return ``load_size``, by default the papers' 286/256 of ``size``; ValueError where the numbers do not fit."""
+    """Return ``load_size``, by default the papers' 286/256 of ``size``; ValueError if the numbers do not fit."""
     check_whole("size", size, 1)
     check_whole("batch", batch, 1)
     if load_size is None:

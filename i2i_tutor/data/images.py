@@ -20,7 +20,7 @@ from i2i_tutor.files import write_atomically
 # Only formats that are plain pixels: PIL would hand EPS to an interpreter of programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-PHONES = frozenset({".heic", ".heif"})  # read through pillow-heif, where it is installed
+PHONES = frozenset({".heic", ".heif"})  # read through pillow-heif, if it is installed
 NEEDS_HEIF = "pip install pillow-heif to have it read"
 MIN_SIDE = 8
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; a few kilobytes of PNG can claim far more

@@ -25,7 +25,7 @@ class Stream:
         seed: non-negative integer.
         ahead: batches made in advance by a background thread; 0 makes each when it is asked for.
         about: plain values that say what the stream shows (world, size, batch, ...). A resumed run compares them.
-        period: batches of several kinds come in this rhythm (labelled, unlabelled, ...); 1 where all are alike.
+        period: batches of several kinds come in this rhythm (labelled, unlabelled, ...); 1 if all are alike.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Stream:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
             while len(self._waiting) <= self.ahead:
                 self._waiting.append(self._pool.submit(self.batch, self.position + len(self._waiting)))
-            batch = self._waiting[0].result()  # where it raises, the stream has not moved
+            batch = self._waiting[0].result()  # if it raises, the stream has not moved
             self._waiting.popleft()
         self.position += 1
         return batch
