@@ -39,8 +39,8 @@ STYLE: Any = {
 def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 0.85) -> Figure:
     """A table of pictures: one column per entry, one row per image.
 
-    columns: title → images ``(N, 1 or 3, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows. ``scale`` is
-    the width of one picture in inches.
+    columns: title → images ``(N, 1 or 3, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows.
+    ``scale`` is the width of one picture in inches.
     """
     if not columns:
         raise ValueError("a grid needs at least one column of images; got none")
