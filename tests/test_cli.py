@@ -90,7 +90,7 @@ def test_a_chapters_parameters_are_printed_without_importing_torch(chapters):
         (["batch", "toy", "--set", "weight=1", "--set", "weight=2"], "--set weight is given twice"),
         (["batch", "toy", "--set", "weight=-1"], "01_toy: weight must be a number from 0 to 1000000 (or none), not -1"),
         (["batch", "toy", "--profile", "quick"], "01_toy: profile must be 'smoke', 'fast' or 'paper' (or none)"),
-        (["batch", "toy", "--grid", "none.yml"], "--grid says all about its arms"),
+        (["batch", "toy", "--grid", "none.yml"], "--grid says all about its runs"),
         (["batch", "--grid", "none.yml"], "none.yml cannot be read (No such file or directory)"),
         (["run", "nothing.ipynb"], "there is no notebook nothing.ipynb"),
         (["run", "toy", "--set", "weight=1,2"], "weight has several values"),

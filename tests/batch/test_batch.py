@@ -30,7 +30,7 @@ def chapters(tmp_path_factory):
 
 def test_a_plan_is_chapters_by_settings_by_seeds(chapters, tmp_path):
     settings = plan.parse_settings(["weight=10,100", "steps=5"])
-    arms = [plan.Arm(name, (0, 1, 2), "smoke", None, settings) for name in ("toy", "02_other")]
+    arms = [plan.Entry(name, (0, 1, 2), "smoke", None, settings) for name in ("toy", "02_other")]
     jobs = plan.jobs(arms, tmp_path, chapters)
     assert len(jobs) == 2 * 2 * 3
     assert jobs[0].label == "01_toy/smoke_weight=10_steps=5/seed-0"
@@ -39,7 +39,7 @@ def test_a_plan_is_chapters_by_settings_by_seeds(chapters, tmp_path):
 
 
 def test_a_long_setting_is_named_by_a_hash_that_stays(chapters, tmp_path):
-    arm = plan.Arm("toy", name="n" * 60, settings={"weight": [0.1, 0.2], "steps": [9_000_000, 1]})
+    arm = plan.Entry("toy", name="n" * 60, settings={"weight": [0.1, 0.2], "steps": [9_000_000, 1]})
     first, second = (plan.jobs([arm], tmp_path, chapters) for _ in range(2))
     assert first == second
     assert len({job.arm for job in first}) == 4
@@ -79,7 +79,7 @@ def test_a_grid_names_its_arms(chapters, tmp_path):
     [
         ([{"chapter": "toy", "sets": {}}], "has no key 'sets'"),
         ([{"seeds": 0}], "must be a mapping with a chapter"),
-        ({"chapter": "toy"}, "must be a list of arms"),
+        ({"chapter": "toy"}, "must be a list of entries"),
         ([{"chapter": "toy", "name": "../up"}], "a name has letters"),
         ([{"chapter": "toy", "set": {"weight": []}}], "empty list"),
         ([{"chapter": "toy", "set": ["weight"]}], "set must map"),
@@ -101,7 +101,7 @@ def test_broken_yaml_is_one_sentence(tmp_path):
 
 
 def test_a_plan_names_every_wrong_value_once(chapters, tmp_path):
-    arm = plan.Arm("toy", (0, 1), "fast", None, {"weight": ["x"], "wait": ["3"]})
+    arm = plan.Entry("toy", (0, 1), "fast", None, {"weight": ["x"], "wait": ["3"]})
     with pytest.raises(ParameterError) as error:
         plan.jobs([arm, dataclasses.replace(arm, settings={"seed": ["1"]})], tmp_path, chapters)
     assert str(error.value).splitlines() == [
@@ -117,7 +117,7 @@ def test_an_unknown_chapter_lists_the_known(chapters):
 
 def test_two_runs_never_share_a_folder(chapters, tmp_path):
     with pytest.raises(plan.BatchError, match="different names"):
-        plan.jobs([plan.Arm("toy", name="a"), plan.Arm("toy", name="a", profile="smoke")], tmp_path, chapters)
+        plan.jobs([plan.Entry("toy", name="a"), plan.Entry("toy", name="a", profile="smoke")], tmp_path, chapters)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_workers_times_threads_fit_the_cores(jobs, cores, threads, gpus, workers
 
 
 def test_expected_time_comes_from_equal_runs_first(chapters, tmp_path):
-    job = plan.jobs([plan.Arm("toy", settings={"steps": ["5"]})], tmp_path, chapters)[0]
+    job = plan.jobs([plan.Entry("toy", settings={"steps": ["5"]})], tmp_path, chapters)[0]
     row = {"chapter": "01_toy", "profile": "fast", "parameters": {"steps": 5}}
     other = [{**row, "parameters": {"steps": 9}, "seconds": 100.0}]
     assert plan.expected_seconds(job, []) is None
@@ -165,7 +165,7 @@ def faults(chapters, tmp_path_factory):
     out = tmp_path_factory.mktemp("faults")
 
     def job(name, seed=0, timeout=None, **settings):
-        arm = plan.Arm("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
+        arm = plan.Entry("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
         return plan.jobs([arm], out, chapters, timeout=timeout)[0]
 
     jobs = [
@@ -266,7 +266,7 @@ def tiny_disk(tmp_path):
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(chapters, tiny_disk):
-    job = plan.jobs([plan.Arm("toy", settings={"fault": ["fill"]})], tiny_disk, chapters)[0]
+    job = plan.jobs([plan.Entry("toy", settings={"fault": ["fill"]})], tiny_disk, chapters)[0]
     outcome = runner.supervise(job)
     assert outcome["state"] == "failed"
     assert outcome["sentence"].startswith("the disk is full")
@@ -318,7 +318,7 @@ def external(tmp_path_factory):
         time.sleep(0.1)
     yield json.loads(file.read_text())["address"], processes
     for process in processes:
-        runner.kill_tree(process.pid)
+        process.kill()
         process.wait()
     log.close()
 
@@ -345,6 +345,6 @@ def test_an_external_cluster_gives_the_same_numbers_and_its_loss_is_said(chapter
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(chapters, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_PATIENCE", 0.5)
-    job = plan.jobs([plan.Arm("toy")], tmp_path, chapters)
+    job = plan.jobs([plan.Entry("toy")], tmp_path, chapters)
     with pytest.raises(cluster.ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         cluster.execute(job, cluster.Engine(scheduler="tcp://127.0.0.1:9"), cluster.Listener())
