@@ -142,7 +142,7 @@ class Child:
 
 
 def _send_stderr_to(path: Path) -> None:
-    """Let what this process and its kernel say outside of cells go to the log."""
+    """Let what this process says go to the log."""
     with contextlib.suppress(OSError), open(path, "ab") as file:
         os.dup2(file.fileno(), 2)
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +101,31 @@ def _engine(log: Log, on_cell: Callable[[Any], None], on_stderr: Callable[[str],
                 timeout=None,  # a cell may take days
                 iopub_timeout=60,  # a busy machine is slow to deliver the last outputs
             )
-            client.execute()
+            with _bounded_pipe(log) as end:  # what the kernel and its processes say past the notebook's outputs
+                client.execute(stdout=end, stderr=end)
 
     return ClientEngine
+
+
+@contextlib.contextmanager
+def _bounded_pipe(log: Log) -> Iterator[int]:
+    """The writing end of a pipe, of whose text the first `KEPT` bytes go to the log."""
+    out, end = os.pipe()
+
+    def pump() -> None:
+        room = KEPT
+        while data := os.read(out, 2**16):
+            if room:
+                log.write(data[:room].decode(errors="replace"))
+                room = max(0, room - len(data))
+
+    reader = threading.Thread(target=pump, daemon=True)
+    reader.start()
+    try:
+        yield end
+    finally:
+        os.close(end)
+        reader.join(1)  # a process that the notebook has left behind may still hold the other copy
 
 
 def _atomic_handler() -> Any:
@@ -125,6 +149,7 @@ def _kernel_manager() -> type:
         @property
         def kernel_spec(self) -> KernelSpec:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv += ["--IPKernelApp.outstream_class=i2i_tutor.batch.stream.BoundedStream"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     return ThisPython
