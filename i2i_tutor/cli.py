@@ -1,6 +1,6 @@
 """The ``i2i-tutor`` command: run a chapter, run many, and gather what came out.
 
-What a user can do wrong ends in one sentence on stderr and exit code 1 (or 2 where the command line itself cannot be
+What a user can do wrong ends in one sentence on stderr and exit code 1 (or 2 if the command line itself cannot be
 read). Heavy imports stand inside the commands, so that ``--help`` is quick; torch is imported by ``translate`` only.
 """
 
@@ -235,7 +235,7 @@ def batch_command(
     retries: Annotated[int, typer.Option(min=0, help="Further tries of a run whose kernel was killed.")] = 3,
     scheduler: Annotated[str | None, typer.Option(help="A running Dask cluster, tcp://host:port.")] = None,
     gpu: Annotated[
-        bool | None, typer.Option("--gpu/--no-gpu", help="One run per GPU at a time (default: where there are GPUs).")
+        bool | None, typer.Option("--gpu/--no-gpu", help="One run per GPU at a time (default: if there are GPUs).")
     ] = None,
     chapters_dir: Chapters = None,
 ) -> None:
@@ -371,7 +371,7 @@ def collect(
 def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
-    """Print every claim over its seeds; exit code 1 where an expected one does not hold."""
+    """Print every claim over its seeds; exit code 1 if an expected one does not hold."""
     verdicts = judge(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")

@@ -57,7 +57,7 @@ def find_chapter(name: str, folder: Path | None = None) -> Path:
     matches = [stem for stem in known if stem == name or re.sub(r"^\d+_", "", stem) == name]
     if len(matches) != 1:
         what = "is ambiguous" if matches else "is not known"
-        raise BatchError(f"the chapter {name!r} {what}; {place} has {', '.join(known) or 'no notebooks'}")
+        raise BatchError(f"the chapter {shown(name)} {what}; {place} has {', '.join(known) or 'no notebooks'}")
     return known[matches[0]].resolve()
 
 

@@ -96,7 +96,7 @@ def disk_sentence(text: str, folder: Path) -> str:
     signs = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), os.strerror(errno.EFBIG))
     if not any(sign in text for sign in signs):
         return ""
-    return f"the disk is full ({folder}): free some space and give the same command again; the run then continues"
+    return f"the disk is full ({folder}): free some space, and the run can be continued"
 
 
 def _environment(job: Job) -> dict[str, str]:
