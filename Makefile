@@ -12,9 +12,11 @@ CHAPTER ?= pix2pix
 PROFILE ?= $(or $(I2I_PROFILE),fast)
 SOURCE ?=
 SEED ?= 0
-# Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, CHAPTERS="pix2pix", PYTEST="-k unet", WORKERS=1, PORT=8000
+# Optional: PART="world memory", STEPS=100, SET="lambda_pixel=10 patch_layers=1", OUT=folder, RESUME=1, FORCE=1, CHAPTERS="pix2pix", PYTEST="-k unet", WORKERS=1, PORT=8000
 STEPS ?=
 SET ?=
+RESUME ?=
+FORCE :=
 OUT ?=
 PYTEST ?=
 WORKERS ?= auto
@@ -57,7 +59,8 @@ constraints: $(READY)  ## write constraints.txt from what is installed
 .PHONY: run
 run: $(READY)  ## run one chapter and say where its results are
 	$(TUTOR) run $(CHAPTER) --profile $(PROFILE) --seed $(SEED) \
-		$(if $(SOURCE),--source $(SOURCE)) $(if $(STEPS),--steps $(STEPS)) $(foreach pair,$(SET),--set $(pair)) $(if $(OUT),--out $(OUT))
+		$(if $(SOURCE),--source $(SOURCE)) $(if $(STEPS),--steps $(STEPS)) $(foreach pair,$(SET),--set $(pair)) $(if $(OUT),--out $(OUT)) \
+		$(if $(RESUME),--resume) $(if $(FORCE),--force)
 
 .PHONY: sweep
 sweep: $(READY)  ## run a chapter's wide grid (hours); writes book/results/CHAPTER.json

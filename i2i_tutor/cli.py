@@ -1,6 +1,6 @@
 """The ``i2i-tutor`` command: run a chapter, run many, and gather what came out.
 
-What a user can do wrong ends in one sentence on stderr and exit code 1 (or 2 where the command line itself cannot be
+What a user can do wrong ends in one sentence on stderr and exit code 1 (or 2 if the command line itself cannot be
 read). Heavy imports stand inside the commands, so that ``--help`` is quick; torch is imported by ``translate`` only.
 """
 
@@ -18,6 +18,7 @@ import typer
 
 from i2i_tutor import parameters
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
+from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
 from i2i_tutor.batch.runs import Job
 from i2i_tutor.measuring.claims import Verdict, judge
@@ -37,7 +38,7 @@ Set = Annotated[
 ]
 Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="A folder of runs.")]
 Profile = Annotated[str | None, typer.Option(help="smoke, fast or paper (default: $I2I_PROFILE or fast).")]
-Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a run is ended.")]
+Timeout = Annotated[float | None, typer.Option(min=0.1, max=1e8, help="Seconds after which a run is ended.")]
 
 
 class _Terminated(KeyboardInterrupt):
@@ -113,8 +114,11 @@ def run(
     source: Annotated[str | None, typer.Option(help="Where the images come from.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps (default: the profile's).")] = None,
     settings: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results (default: one under runs/).")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run instead of starting anew.")] = (
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results (default: runs/CHAPTER, and what is set in its name).")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted or failed run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove the run that the folder holds, and start anew.")] = (
         False
     ),
     timeout: Timeout = None,
@@ -128,24 +132,43 @@ def run(
     several = [name for name, values in given.items() if len(values) > 1]
     if several:
         raise plan.BatchError(f"{several[0]} has several values; `i2i-tutor batch` runs them all")
-    arm = plan.Arm(chapter, (seed,), profile, "run", given)
-    (job,) = plan.jobs([arm], out or parameters.RUNS, chapters_dir, threads=0, timeout=timeout, echo=True)
+    if resume and force:
+        raise plan.BatchError("--resume continues a run and --force starts it anew; give one of them")
+    entry = plan.Entry(chapter, (seed,), profile, None, given)
+    (job,) = plan.jobs([entry], parameters.RUNS, chapters_dir, threads=0, timeout=timeout, echo=True)
     known = parameters.of_notebook(Path(job.notebook))
     folder = out or parameters.default_folder(job.chapter, known, job.parameters)
     job = plan.in_folder(job, folder)
-    if runs.is_busy(folder):
-        raise plan.BatchError(f"another process is at work in {folder}; choose another folder with --out")
-    if not resume:
+    if _make_way(job, folder, resume, force):
+        with _interruptible(f"Interrupted. The same command with --resume continues it; everything is in {folder}"):
+            outcome = runner.supervise(job, _Progress())
+        if outcome["state"] != "finished":
+            _fail(
+                f"{job.chapter} failed: {outcome['sentence']}; the executed notebook and the log are in {folder}, "
+                "and the same command with --resume goes on from its last checkpoint"
+            )
+        typer.echo(f"\nDone in {report.duration(outcome['seconds'])}.")
+    _show_results(folder)
+
+
+def _make_way(job: Job, folder: Path, resume: bool, force: bool) -> bool:
+    """Whether there is something to execute: True, or False if the run is finished. Refuses to lose what is there."""
+    state = runs.state(job)
+    refusal = runs.refusal(job, state)
+    if refusal and not (force and state == "other"):
+        raise plan.BatchError(refusal + (", or replace it with --force" if state == "other" else ""))
+    if force:
         runs.forget(job)
-    elif runs.state(job) == "other":
-        raise plan.BatchError(
-            f"{folder} holds a run with other parameters; choose another folder or leave out --resume"
-        )
-    with _interruptible(f"Interrupted. The same command with --resume continues it; everything is in {folder}"):
-        outcome = runner.supervise(job, _Progress())
-    if outcome["state"] != "finished":
-        _fail(f"{job.chapter} failed: {outcome['sentence']}; the executed notebook and the log are in {folder}")
-    _show_results(folder, outcome["seconds"])
+    elif state == "finished":
+        since = "" if runs.is_current(job) else ", with a notebook whose code has changed since"
+        typer.echo(f"{job.chapter} is finished already{since}; --force runs it anew.")
+        return False
+    elif state == "changed":
+        raise plan.BatchError(f"{folder} holds an unfinished run of a notebook that has changed; --force starts anew")
+    elif state in ("interrupted", "failed") and not resume:
+        what = "a run that failed" if state == "failed" else "an interrupted run"
+        raise plan.BatchError(f"{folder} holds {what}; --resume continues it, --force starts it anew")
+    return True
 
 
 @main.command("parameters")
@@ -177,8 +200,7 @@ class _Progress:
             typer.echo(f"{passed:6.0f} s  cell {event['cell']:3d}/{event['cells']}  {self.heading}")
 
 
-def _show_results(folder: Path, seconds: float) -> None:
-    typer.echo(f"\nDone in {report.duration(seconds)}.")
+def _show_results(folder: Path) -> None:
     typer.echo(f"  notebook  {folder / runs.NOTEBOOK}")
     pictures = sorted((folder / "figures").glob("*")) if (folder / "figures").is_dir() else []
     if pictures:
@@ -198,31 +220,33 @@ def batch_command(
     profile: Profile = None,
     seeds: Annotated[str, typer.Option(help="0-2 or 0,3,7.")] = "0",
     settings: Set = None,
-    grid: Annotated[Path | None, typer.Option(help="A YAML file of arms; see the book's page on batch runs.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    grid: Annotated[Path | None, typer.Option(help="A YAML file; see the book's page on batch runs.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = parameters.RUNS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the expected time only.")] = False,
     history: Annotated[
         list[Path] | None, typer.Option(help="Further folders (or collected files) to learn times from.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Do every run anew, finished ones too.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time (default: cores / threads).")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Runs at a time (default: cores / threads).")] = (
+        None
+    ),
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of each run.")] = 1,
     timeout: Timeout = None,
     retries: Annotated[int, typer.Option(min=0, help="Further tries of a run whose kernel was killed.")] = 3,
     scheduler: Annotated[str | None, typer.Option(help="A running Dask cluster, tcp://host:port.")] = None,
     gpu: Annotated[
-        bool | None, typer.Option("--gpu/--no-gpu", help="One run per GPU at a time (default: where there are GPUs).")
+        bool | None, typer.Option("--gpu/--no-gpu", help="One run per GPU at a time (default: if there are GPUs).")
     ] = None,
     chapters_dir: Chapters = None,
 ) -> None:
     """Execute chapters x seeds x settings; what is finished is skipped, what was interrupted continues."""
     gpus = () if scheduler else _local_gpus(gpu)
-    arms = _arms(chapters or [], profile, seeds, settings or [], grid)
-    jobs = plan.jobs(arms, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
+    entries = _entries(chapters or [], profile, seeds, settings or [], grid)
+    jobs = plan.jobs(entries, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
+    plan.check_out(out)
     todo = _todo(jobs, force, dry_run)
     devices = len([device for device in gpus if device])
-    count = workers or cluster.worker_count(len(todo), cluster.cores(), threads, devices)
-    count = min(count, devices or count)  # a GPU has one run at a time, whatever --workers says
+    count = cluster.worker_count(len(todo), cluster.cores(), threads, devices, workers)
     earlier = plan.history([place for place in (out, *(history or [])) if place.exists()])
     _print_plan(jobs, todo, earlier, None if scheduler else count, threads, dry_run)
     if dry_run:
@@ -244,29 +268,29 @@ def _command_line() -> str:
     return shlex.join(["i2i-tutor", *sys.argv[1:]])
 
 
-def _arms(
+def _entries(
     chapters: list[str], profile: str | None, seeds: str, settings: list[str], grid: Path | None
-) -> list[plan.Arm]:
+) -> list[plan.Entry]:
     if grid is not None:
         if chapters or settings or seeds != "0" or profile:
-            raise plan.BatchError("--grid says all about its arms; leave out chapters, --profile, --seeds and --set")
-        return plan.read_grid(grid)
+            raise plan.BatchError("--grid says all about its runs; leave out chapters, --profile, --seeds and --set")
+        return grids.read(grid)
     if not chapters:
         raise plan.BatchError("name at least one chapter, or give --grid")
     values = plan.parse_settings(settings)
-    return [plan.Arm(chapter, plan.parse_seeds(seeds), profile, None, values) for chapter in chapters]
+    return [plan.Entry(chapter, plan.parse_seeds(seeds), profile, None, values) for chapter in chapters]
 
 
 def _todo(jobs: list[Job], force: bool, dry_run: bool) -> list[Job]:
     """The jobs to execute: all but the finished, or all with --force. Refuses what it would have to overwrite."""
     states = {job.label: runs.state(job) for job in jobs}
     for job in jobs:
-        if states[job.label] == "busy" and not dry_run:
-            raise plan.BatchError(f"{job.label} is being executed by another process; wait, or use another --out")
-        if states[job.label] == "other" and not force:
-            raise plan.BatchError(
-                f"{job.folder} holds a run with other parameters; give the arm another name, or do it anew with --force"
-            )
+        state = states[job.label]
+        if (state == "busy" and dry_run) or (state == "other" and force):
+            continue
+        if refusal := runs.refusal(job, state):
+            other = ", give the entry another name, or replace it with --force" if state == "other" else ""
+            raise plan.BatchError(refusal + other)
     return [job for job in jobs if force or states[job.label] != "finished"]
 
 
@@ -347,7 +371,7 @@ def collect(
 def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
-    """Print every claim over its seeds; exit code 1 where an expected one does not hold."""
+    """Print every claim over its seeds; exit code 1 if an expected one does not hold."""
     verdicts = judge(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")

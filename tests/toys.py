@@ -150,3 +150,8 @@ def _step(path: Path) -> int:
         return json.loads(path.read_text())["step"]
     except (OSError, ValueError):
         return 0
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there, and not only waiting for its parent to hear of its end."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from i2i_tutor.batch import runner
+from i2i_tutor.batch import family, runner
 from i2i_tutor.batch.runner import Outcome
 from i2i_tutor.batch.runs import Job
 
@@ -34,8 +34,8 @@ class Engine:
     Attributes:
         scheduler: address of a running cluster's scheduler; None: a cluster of our own, on this machine's loopback.
         workers: number of our own workers.
-        gpu: whether every run claims a GPU (Dask's resource ``GPU``), so that a GPU has one run at a time; None: where
-            a worker of the given cluster offers one.
+        gpu: whether every run claims a GPU (Dask's resource ``GPU``), so that a GPU has one run at a time; None: if a
+            worker of the given cluster offers one.
         retries: how often a run is tried again after its kernel was killed, or after a given cluster gave it up because
             too many of its workers died. (Our own cluster hands a dead worker's run on as often as it must.)
     """
@@ -53,9 +53,12 @@ def cores() -> int:
     return int(cpu_count())
 
 
-def worker_count(jobs: int, cores: int, threads: int = 1, gpus: int = 0) -> int:
-    """The rule: one worker per GPU where there are any; else as many as fit, so that workers x threads <= cores."""
-    return max(1, min(jobs, gpus or cores // threads))
+def worker_count(jobs: int, cores: int, threads: int = 1, gpus: int = 0, wanted: int | None = None) -> int:
+    """The rule: one worker per GPU if there are any; else as many as fit, so that workers x threads <= cores.
+
+    ``wanted`` replaces the number of those that fit. No worker is without a run or, if there are GPUs, without one.
+    """
+    return max(1, min(jobs, gpus or jobs, wanted or gpus or cores // threads))
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def execute(
 ) -> dict[str, Outcome]:
     """Execute the jobs and return the outcomes by label; ``check`` is called a few times a second and may raise.
 
-    Raises ClusterError where the scheduler cannot be reached or is lost. On this and on KeyboardInterrupt every run
+    Raises ClusterError if the scheduler cannot be reached or is lost. On this and on KeyboardInterrupt every run
     at work is ended before the exception leaves; what was finished stays.
     """
     _silence_dask()
@@ -186,7 +189,7 @@ class _Loop:
 
 
 def _outcome(future: Any) -> Outcome | None:
-    """A job's outcome; None where its worker was lost before it could be fetched, so that Dask computes it again."""
+    """A job's outcome; None if its worker was lost before it could be fetched, so that Dask computes it again."""
     if future.status == "finished":
         try:
             return future.result(timeout=2)
@@ -202,7 +205,7 @@ def _outcome(future: Any) -> Outcome | None:
 
 @contextlib.contextmanager
 def _connect(engine: Engine) -> Iterator[tuple[Any, "Workers | None"]]:
-    """A client, and the workers where they are our own."""
+    """A client, and the workers if they are our own."""
     import dask
     from distributed import Client
 
@@ -231,9 +234,9 @@ def _scheduler() -> Iterator[str]:
     """A scheduler in this process, on the loopback; gives its address."""
     from distributed import LocalCluster
 
-    dashboard = "127.0.0.1:0" if importlib.util.find_spec("bokeh") else None
-    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=dashboard, silence_logs=logging.CRITICAL) as it:
-        yield it.scheduler_address
+    addresses = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=0, **addresses, silence_logs=logging.CRITICAL) as cluster:
+        yield cluster.scheduler_address
 
 
 class Workers:
@@ -241,14 +244,17 @@ class Workers:
 
     Dask's Nanny does this too, but gives up on a worker that is killed while it starts. Like a run's child, a worker
     lives on a pipe and ends when this process is gone. It is a session of its own: a Ctrl-C is for this process.
+    All of them, and what they start, bear one mark, by which `close` finds a kernel whose worker has been killed.
     """
 
     def __init__(self, scheduler: str, engine: Engine):
         self.command = [sys.executable, "-m", "dask", "worker", scheduler, "--host", "127.0.0.1", "--preload", __name__]
-        self.command += ["--no-nanny", "--no-dashboard", "--nthreads", "1"]  # a worker has one run at a time
+        self.command += ["--dashboard-address", "127.0.0.1:0", "--no-dashboard"]  # it serves HTTP all the same
+        self.command += ["--no-nanny", "--nthreads", "1"]  # a worker has one run at a time
         self.command += ["--memory-limit", "0"]  # the kernels are other processes, which Dask would not count
         self.command += ["--resources", "GPU=1"] if engine.gpu else []
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the workers)
+        self.mark = family.new_mark()
         self.misstarts = 0
         self.processes = [self.start(name) for name in range(engine.workers)]
 
@@ -258,11 +264,12 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=self.log,
+            env=family.marked(dict(os.environ), self.mark),
             start_new_session=True,
         )
 
     def mend(self) -> None:
-        """Start the workers that have ended; ClusterError where they end by themselves again and again."""
+        """Start the workers that have ended; ClusterError if they end by themselves again and again."""
         for name, process in enumerate(self.processes):
             if process.poll() is not None:
                 self.misstarts += process.returncode > 0  # not by a signal
@@ -274,8 +281,9 @@ class Workers:
 
     def close(self) -> None:
         """End the workers, and with them what they execute."""
+        family.end(self.mark)
         for process in self.processes:
-            runner.kill_tree(process.pid)
+            process.kill()
             process.wait()
         self.log.close()
 
@@ -292,6 +300,8 @@ def dask_setup(worker: Any) -> None:
 
 
 def _dashboard(client: Any) -> str | None:
+    if importlib.util.find_spec("bokeh") is None:  # it draws the pages
+        return None
     with contextlib.suppress(Exception):
         return client.dashboard_link or None
     return None

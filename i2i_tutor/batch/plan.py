@@ -1,12 +1,15 @@
 """The plan of a batch: chapters x seeds x settings, checked before anything starts, and how long it will take."""
 
 import dataclasses
+import functools
 import itertools
 import json
+import math
+import os
 import re
 import statistics
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,9 @@ from i2i_tutor.batch import runs
 from i2i_tutor.batch.runs import Job
 from i2i_tutor.files import write_text
 
-COMMANDS = "batch.json"
+COMMANDS, TABLE = "batch.json", "results.csv"
 RESERVED = {"seed": "--seeds", "profile": "--profile", "out": "--out", "resume": "nothing: runs resume by themselves"}
-GRID_KEYS = ("chapter", "seeds", "profile", "name", "set")
+MOST_RUNS = 10_000  # of one plan; checked before anything is multiplied out
 
 
 class BatchError(RuntimeError):
@@ -46,13 +49,15 @@ def find_chapter(name: str, folder: Path | None = None) -> Path:
     if name.endswith(".ipynb"):
         if not Path(name).is_file():
             raise BatchError(f"there is no notebook {name}")
+        if Path(name).stem.startswith("."):  # it names the folder of its runs
+            raise BatchError(f"the notebook's name must not begin with a dot, and {name} does")
         return Path(name).resolve()
     place = chapters_folder(folder)
     known = {path.stem: path for path in sorted(place.glob("*.ipynb"))}
     matches = [stem for stem in known if stem == name or re.sub(r"^\d+_", "", stem) == name]
     if len(matches) != 1:
         what = "is ambiguous" if matches else "is not known"
-        raise BatchError(f"the chapter {name!r} {what}; {place} has {', '.join(known) or 'no notebooks'}")
+        raise BatchError(f"the chapter {shown(name)} {what}; {place} has {', '.join(known) or 'no notebooks'}")
     return known[matches[0]].resolve()
 
 
@@ -60,12 +65,12 @@ def find_chapter(name: str, folder: Path | None = None) -> Path:
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One setting of one chapter, for several seeds.
+class Entry:
+    """An entry of the plan: a chapter with some settings, for several seeds.
 
     Attributes:
-        settings: parameter → the values that it takes; every combination is run. Values may be texts.
-        name: the arm's name; by default it is made of the profile and the settings.
+        settings: parameter → the values that it takes; every combination is an arm. Values may be texts.
+        name: what the arms are called; by default they are named by the profile and the settings.
     """
 
     chapter: str
@@ -74,20 +79,26 @@ class Arm:
     name: str | None = None
     settings: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
 
+    def count(self) -> int:
+        """The number of its runs."""
+        return len(self.seeds) * math.prod(len(values) for values in self.settings.values())
+
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """``"0-2"``, ``"0,3,7"`` or ``"10-12,20"`` as numbers."""
-    seeds: list[int] = []
-    for part in str(text).split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
         if not match:
-            raise BatchError(f"seeds must read like 0-2 or 0,3,7, not {text!r}")
+            raise BatchError(f"seeds must read like 0-2 or 0,3,7, not {shown(text)}")
         first = int(match[1])
         last = int(match[2] or first)
-        if not first <= last < first + 10_000:
-            raise BatchError(f"the seeds {part} are no range of at most 10000")
-        seeds += range(first, last + 1)
-    return tuple(dict.fromkeys(seeds))
+        if last < first:
+            raise BatchError(f"the seeds {part.strip()} run backwards")
+        if last - first + len(seeds) >= MOST_RUNS:
+            raise BatchError(f"{shown(text)} is more than the {MOST_RUNS} seeds that a batch may have")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return tuple(seeds)
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, list[str]]:
@@ -96,80 +107,55 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, list[str]]:
     for pair in pairs:
         name, equals, values = pair.partition("=")
         if not equals or not values or not name.strip():
-            raise BatchError(f"--set must read name=value or name=value,value, not {pair!r}")
+            raise BatchError(f"--set must read name=value or name=value,value, not {shown(pair)}")
         if name.strip() in settings:
             raise BatchError(f"--set {name.strip()} is given twice; give its values as name=value,value")
         settings[name.strip()] = [value.strip() for value in values.split(",")]
     return settings
 
 
-def read_grid(path: Path) -> list[Arm]:
-    """The arms of a grid file: a YAML list of ``{chapter, seeds, profile, name, set: {parameter: value or list}}``."""
-    import yaml
-
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BatchError(f"{path} cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise BatchError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(entries, list) or not entries:
-        raise BatchError(f"{path} must be a list of arms, each with a chapter")
-    return [arm for number, entry in enumerate(entries, 1) for arm in _grid_entry(entry, f"{path}, arm {number}")]
+def shown(text: str) -> str:
+    """A text as a sentence may show it: in quotes, and cut if it is long."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _grid_entry(entry: Any, where: str) -> list[Arm]:
-    if not isinstance(entry, dict) or "chapter" not in entry:
-        raise BatchError(f"{where}: must be a mapping with a chapter")
-    unknown = [str(key) for key in entry if key not in GRID_KEYS]
-    if unknown:
-        raise BatchError(f"{where}: has no key {unknown[0]!r}; the keys are {', '.join(GRID_KEYS)}")
-    settings = entry.get("set") or {}
-    if not isinstance(settings, dict):
-        raise BatchError(f"{where}: set must map parameters to a value or a list of values")
-    name = entry.get("name")
-    if name is not None and not (isinstance(name, str) and parameters.SAFE_NAME.fullmatch(name)):
-        raise BatchError(f"{where}: a name has letters, digits and . _ = + -, and is not {name!r}")
-    seeds = entry.get("seeds", 0)
-    text = ",".join(str(seed) for seed in seeds) if isinstance(seeds, list) else str(seeds)
-    values = {str(key): value if isinstance(value, list) else [value] for key, value in settings.items()}
-    empty = [key for key, several in values.items() if not several]
-    if empty:
-        raise BatchError(f"{where}: {empty[0]} has an empty list of values")
-    chapters = entry["chapter"] if isinstance(entry["chapter"], list) else [entry["chapter"]]
-    return [Arm(str(chapter), parse_seeds(text), entry.get("profile"), name, values) for chapter in chapters]
+# --- the runs ------------------------------------------------------------------------------------------------------
 
 
-def jobs(arms: Iterable[Arm], out: Path, chapters: Path | None = None, **options: Any) -> list[Job]:
-    """Every run of the arms, each checked against its notebook's parameters cell.
+def jobs(entries: Iterable[Entry], out: Path, chapters: Path | None = None, **options: Any) -> list[Job]:
+    """Every run of the entries, each checked against its notebook's parameters cell.
 
     Args:
         out: the runs' folder; a run is ``<out>/<chapter>/<arm>/seed-<n>``.
-        options: ``threads``, ``timeout`` and ``gpus`` of every Job.
+        options: ``threads``, ``timeout``, ``gpus`` and ``echo`` of every Job.
 
     Raises:
-        BatchError: an unknown chapter, or two runs that would share a folder.
+        BatchError: an unknown chapter, more runs than `MOST_RUNS`, or two runs that would share a folder.
         ParameterError: one sentence per wrong parameter.
     """
+    entries = list(entries)
+    count = sum(entry.count() for entry in entries)
+    if count > MOST_RUNS:
+        raise BatchError(f"the plan has {count} runs, and {MOST_RUNS} is the most that a batch may have")
     found: dict[str, Job] = {}
-    problems: list[str] = []
-    known: dict[Path, dict[str, parameters.Parameter]] = {}
-    for arm in arms:
-        notebook = find_chapter(arm.chapter, chapters)
-        if notebook not in known:
-            known[notebook] = parameters.of_notebook(notebook)
-        for settings in _combinations(arm.settings):
-            for seed in arm.seeds:
+    problems: dict[str, None] = {}
+    find = functools.cache(lambda name: find_chapter(name, chapters))
+    read = functools.cache(parameters.of_notebook)
+    for entry in entries:
+        notebook = find(entry.chapter)
+        for values in itertools.product(*entry.settings.values()):
+            for seed in entry.seeds:
                 try:
-                    job = _job(arm, settings, seed, notebook, known[notebook], out, options)
+                    settings = dict(zip(entry.settings, values, strict=True))
+                    job = _job(entry, settings, seed, notebook, read(notebook), out, options)
                 except parameters.ParameterError as error:
-                    problems += [f"{notebook.stem}: {line}" for line in str(error).splitlines()]
+                    problems |= dict.fromkeys(f"{notebook.stem}: {line}" for line in str(error).splitlines())
                     continue
                 if job.folder in found:
-                    raise BatchError(f"two runs of the plan are {job.label}; give the arms different names")
+                    raise BatchError(f"two runs of the plan are {job.label}; give their entries different names")
                 found[job.folder] = job
     if problems:
-        raise parameters.ParameterError("\n".join(dict.fromkeys(problems)))
+        raise parameters.ParameterError("\n".join(problems))
     return list(found.values())
 
 
@@ -178,13 +164,8 @@ def in_folder(job: Job, folder: Path) -> Job:
     return dataclasses.replace(job, folder=str(folder.resolve()))
 
 
-def _combinations(settings: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    for values in itertools.product(*settings.values()):
-        yield dict(zip(settings, values, strict=True))
-
-
 def _job(
-    arm: Arm,
+    entry: Entry,
     settings: dict[str, Any],
     seed: int,
     notebook: Path,
@@ -198,28 +179,23 @@ def _job(
     for name in ("out", "resume", "seed", "profile"):
         if name not in known:
             raise parameters.ParameterError(f"the parameters cell lacks {name}, so it cannot be run in a batch")
-    profile = arm.profile or parameters.default_profile()
+    profile = entry.profile or parameters.default_profile()
     values = {
         name: parameters.convert(known, name, value) if isinstance(value, str) else value
         for name, value in settings.items()
     }
     values = parameters.normalise(known, {"profile": profile, "seed": seed, **values})
-    folder = f"{notebook.stem}/{_arm_name(arm, profile, {name: values[name] for name in settings})}/seed-{seed}"
+    told = {name: values[name] for name in settings if entry.name is None or len(entry.settings[name]) > 1}
+    arm = parameters.label(entry.name or profile, told)
     return Job(
         chapter=notebook.stem,
         notebook=str(notebook),
-        folder=str(out.resolve() / folder),
-        arm=folder.split("/")[1],
+        folder=str(out.resolve() / notebook.stem / arm / f"seed-{seed}"),
+        arm=arm,
         seed=seed,
         parameters=values,
         **options,
     )
-
-
-def _arm_name(arm: Arm, profile: str, settings: dict[str, Any]) -> str:
-    """``fast``, ``fast_lambda_pixel=10``, or the arm's own name."""
-    several = {name: value for name, value in settings.items() if arm.name is None or len(arm.settings[name]) > 1}
-    return parameters.label(arm.name or profile, several)
 
 
 # --- how long it will take -----------------------------------------------------------------------------------------
@@ -227,14 +203,23 @@ def _arm_name(arm: Arm, profile: str, settings: dict[str, Any]) -> str:
 
 def history(places: Iterable[Path]) -> list[dict[str, Any]]:
     """What earlier finished runs took: status files below folders, or rows of summaries made by ``collect``."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Any] = []
     for place in places:
         if place.is_file():
-            rows += [row for row in (runs.read_json(place) or {}).get("rows", []) if row.get("seconds")]
+            collected = (runs.read_json(place) or {}).get("rows")
+            rows += collected if isinstance(collected, list) else []
         else:
-            found = (runs.read_json(path) for path in sorted(place.rglob(runs.STATUS)))
-            rows += [status for status in found if status and status.get("state") == "finished"]
-    return rows
+            found = (runs.read_status(path.parent) for path in sorted(place.rglob(runs.STATUS)))
+            rows += [status for status in found if status and status["state"] == "finished"]
+    return [row for row in rows if _tells_a_time(row)]
+
+
+def _tells_a_time(row: Any) -> bool:
+    """Whether this is a row of a summary, or a status; a file may hold anything."""
+    if not isinstance(row, dict) or not isinstance(row.get("parameters", {}), dict):
+        return False
+    seconds = row.get("seconds")
+    return isinstance(row.get("chapter"), str) and isinstance(seconds, int | float) and 0 < seconds < math.inf
 
 
 def expected_seconds(job: Job, earlier: Sequence[dict[str, Any]]) -> float | None:
@@ -260,7 +245,27 @@ def makespan(times: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-# --- what a batch remembers ----------------------------------------------------------------------------------------
+# --- what a batch writes beside its runs ---------------------------------------------------------------------------
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder in which a batch would overwrite files that are not a batch's."""
+    commands = runs.read_json(out / COMMANDS) or {}
+    if os.path.lexists(out / COMMANDS) and not isinstance(commands.get("commands"), list):
+        raise BatchError(f"{out / COMMANDS} was not written by a batch and is left alone; choose another --out")
+    table = out / TABLE
+    if os.path.lexists(table) and not _is_table(table):
+        raise BatchError(f"{table} is no table of runs and is left alone; choose another --out")
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a results.csv is one of ours: empty, or with the columns that every run has."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            header = file.readline(100)
+    except (OSError, ValueError):
+        return False
+    return not header.strip() or header.startswith("chapter,arm,seed,")
 
 
 def remember_command(out: Path, command: str) -> None:

@@ -2,26 +2,32 @@
 
 ``status.json`` says how far it came, and whoever executes the run holds a lock on the folder for as long as it lives.
 A run that is "running" but not locked was interrupted; the next execution continues it.
+
+A folder belongs to a run if its ``status.json`` has the form of ours. Everything that a run writes is written after
+that file and removed before it; so in a folder without it, files under a run's names are somebody else's, and are left
+alone.
 """
 
 import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from i2i_tutor.files import write_text
 
-try:
-    import fcntl
-except ImportError:  # Windows: runs are not protected from being executed twice at the same time
-    fcntl = None  # type: ignore[assignment]
-
-STATUS, RESULTS, NOTEBOOK, LOG, LOCK = "status.json", "results.json", "notebook.ipynb", "log.txt", ".lock"
+STATUS, RESULTS, NOTEBOOK, LOG = "status.json", "results.json", "notebook.ipynb", "log.txt"
+LOCK = ".i2i-tutor.lock"
+_FOLDERS = ("figures", "checkpoints")
+_FILES = (RESULTS, NOTEBOOK, LOG, STATUS)
+_STATES = ("running", "finished", "failed")
 
 
 @dataclass(frozen=True)
@@ -57,65 +63,77 @@ class Job:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file, or None where there is no readable one."""
+    """A JSON object from a file, or None if there is no readable one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+# --- whose folder it is, and what it holds -------------------------------------------------------------------------
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The status of the run that the folder belongs to; None if there is none, or one that no run has written."""
+    status = read_json(folder / STATUS) or {}
+    texts = all(isinstance(status.get(key), str) for key in ("chapter", "arm", "started"))
+    numbers = all(isinstance(status.get(key), int | float) for key in ("seed", "attempts", "seconds"))
+    form = texts and numbers and isinstance(status.get("parameters"), dict) and status.get("state") in _STATES
+    return status if form and re.fullmatch("[0-9a-f]{16}", str(status.get("code"))) else None
+
+
+def foreign(folder: Path) -> Path | None:
+    """What a run in this folder would overwrite though no run has written it; None if there is nothing."""
+    if read_status(folder) is not None:
+        return None
+    return next((folder / name for name in (*_FILES, *_FOLDERS) if os.path.lexists(folder / name)), None)
 
 
 def state(job: Job) -> str:
     """What the folder says about a job.
 
-    "new", "finished", "failed", "interrupted", "busy" (at work right now), "changed" (unfinished, but the notebook's
-    code is another one since, so that it will begin anew) or "other" (the folder holds a run with other parameters).
+    "new", "finished", "failed", "interrupted", "busy" (at work right now), "changed" (unfinished, and the notebook's
+    code has changed since, so that it will begin anew), "other" (the folder holds a run with other parameters) or
+    "foreign" (it holds files that no run has written).
     """
+    return "busy" if is_busy(Path(job.folder)) else state_at_rest(job)
+
+
+def state_at_rest(job: Job) -> str:
+    """`state` for the one who holds the folder's lock, or to whom it does not matter who does."""
     folder = Path(job.folder)
-    status = read_json(folder / STATUS)
+    status = read_status(folder)
     if status is None:
-        return "new"
-    if is_busy(folder):
-        return "busy"
-    if status.get("parameters") != job.parameters:
+        return "foreign" if foreign(folder) else "new"
+    if status["parameters"] != job.parameters:
         return "other"
-    if is_finished(job):
+    if status["state"] == "finished" and read_json(folder / RESULTS) is not None:
         return "finished"
-    if status.get("code") != code_hash(Path(job.notebook)):
+    if not is_current(job):
         return "changed"
-    return "failed" if status.get("state") == "failed" else "interrupted"
+    return "failed" if status["state"] == "failed" else "interrupted"
 
 
-def is_finished(job: Job) -> bool:
-    """Whether the folder holds the whole results of a run with the job's parameters."""
-    status = read_json(Path(job.folder) / STATUS) or {}
-    done = status.get("state") == "finished" and status.get("parameters") == job.parameters
-    return done and read_json(Path(job.folder) / RESULTS) is not None
+def is_current(job: Job) -> bool:
+    """Whether the code of the job's notebook is that with which the folder's run began."""
+    status = read_status(Path(job.folder))
+    return status is not None and status["code"] == code_hash(Path(job.notebook))
 
 
-def forget(job: Job) -> None:
-    """Make the job's folder new, so that its next execution starts from the beginning.
-
-    A folder that holds no run is left alone.
-    """
+def refusal(job: Job, state: str) -> str:
+    """Why nothing may begin in a folder of this state, in a sentence that ends with what to do; "" if a run may."""
     folder = Path(job.folder)
-    if not (folder / STATUS).is_file():
-        return
-    for name in ("figures", "checkpoints"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (RESULTS, NOTEBOOK, LOG, STATUS):  # the status last: what tells that the folder is a run's
-        (folder / name).unlink(missing_ok=True)
-
-
-def is_busy(folder: Path) -> bool:
-    """Whether a live child is at work in this folder (on any machine that shares it)."""
-    try:
-        with lock(folder, patience=0, probe=True):
-            return False
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
+    if state == "foreign":
+        return f"{foreign(folder)} was not written by a run and is left alone; choose another folder with --out"
+    if state == "busy":
+        return f"another process is at work in {folder}; wait for it, or choose another folder with --out"
+    if state == "other":
+        there = (read_status(folder) or {}).get("parameters", {})
+        names = [name for name in {**there, **job.parameters} if there.get(name) != job.parameters.get(name)]
+        what = ", ".join(f"{name} {there.get(name)}, not {job.parameters.get(name)}" for name in names[:3])
+        return f"{folder} holds a run with other parameters ({what}); choose another folder with --out"
+    return ""
 
 
 def code_hash(notebook: Path) -> str:
@@ -125,28 +143,71 @@ def code_hash(notebook: Path) -> str:
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:16]
 
 
+def forget(job: Job) -> None:
+    """Make the job's folder new: remove what a run has written there, and nothing else.
+
+    A folder that belongs to no run is left alone. Raises `filelock.Timeout` if a run is at work in it.
+    """
+    folder = Path(job.folder)
+    if read_status(folder) is None:
+        return
+    with lock(folder, patience=0):
+        for name in _FOLDERS:
+            if (folder / name).is_symlink():  # the user's: what it points at is not ours
+                (folder / name).unlink()
+            elif (folder / name).exists():
+                shutil.rmtree(folder / name)
+        sweep(folder)
+        for name in _FILES:  # the status last: it is what tells that the folder is a run's
+            (folder / name).unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed process has left in a run's folder."""
+    orphans = [orphan for name in _FILES for orphan in folder.glob(f".{name}.*.part")]
+    for place in (folder / name for name in _FOLDERS):
+        orphans += [] if place.is_symlink() else place.rglob(".*.part")
+    for orphan in orphans:
+        orphan.unlink(missing_ok=True)
+
+
+# --- the lock ------------------------------------------------------------------------------------------------------
+
+
 @contextlib.contextmanager
-def lock(folder: Path, patience: float, probe: bool = False) -> Iterator[None]:
-    """Hold the folder's lock, which the system takes back when this process ends. BlockingIOError: another has it."""
-    if not probe:
-        folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "r" if probe else "a") as file:
-        end = time.monotonic() + patience
-        while fcntl is not None:
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if probe else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise
-                time.sleep(0.1)
+def lock(folder: Path, patience: float) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back when this process ends.
+
+    Raises `filelock.Timeout` if another process has it for longer than ``patience`` (seconds).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK).acquire(timeout=patience, poll_interval=0.1):
         yield
 
 
-def record(folder: Path, **changes: Any) -> None:
-    """Change a run's status, as far as the disk lets us: a full one is met by overwriting the old file in its place."""
-    status = read_json(folder / STATUS)
-    if status is None:
+def is_busy(folder: Path) -> bool:
+    """Whether a run is at work in this folder (on any machine that shares it). Nothing is made by asking."""
+    if not (folder / LOCK).is_file():
+        return False
+    try:  # a second look, since another one who asks holds the lock for a moment
+        with FileLock(folder / LOCK).acquire(timeout=0.01, poll_interval=0.01):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that we may only read
+        return False
+
+
+# --- writing the status --------------------------------------------------------------------------------------------
+
+
+def record(folder: Path, execution: str, **changes: Any) -> None:
+    """Change the status of a run, if this execution is still its latest one.
+
+    As far as the disk lets us: a full one is met by overwriting the old file in its place.
+    """
+    status = read_status(folder)
+    if status is None or status.get("execution") != execution:
         return
     try:
         write_status(folder, status | changes)

@@ -40,7 +40,7 @@ class RandomKiller(cluster.Listener):
 def test_twenty_killed_workers_end_in_a_complete_and_correct_table(tmp_path):
     write_toy(tmp_path / "chapters")
     settings = {"steps": ["80"], "pause": ["0.1"], "weight": ["1", "2"]}
-    arm = plan.Arm("toy", tuple(range(6)), "fast", None, settings)
+    arm = plan.Entry("toy", tuple(range(6)), "fast", None, settings)
     jobs = plan.jobs([arm], tmp_path / "runs", tmp_path / "chapters")
     killer = RandomKiller(jobs, 20)
     before = {process.pid for process in psutil.Process().children(recursive=True)}
@@ -86,7 +86,7 @@ def test_side_by_side_is_faster_than_one_after_another(tmp_path, capsys):
     if cores < 2:
         pytest.skip("there is nothing to share out")
     write_toy(tmp_path / "chapters", note=CONVOLUTIONS)
-    arm = plan.Arm("toy", tuple(range(12)))
+    arm = plan.Entry("toy", tuple(range(12)))
 
     def seconds(folder, workers, threads):
         jobs = plan.jobs([arm], tmp_path / folder, tmp_path / "chapters", threads=threads)
@@ -107,7 +107,7 @@ def test_a_child_ends_when_its_supervisor_is_gone(tmp_path):
     notebook = write_toy(tmp_path / "chapters")
     code = (
         "import sys; from i2i_tutor.batch import plan, runner; from pathlib import Path; "
-        f"arm = plan.Arm({str(notebook)!r}, settings={{'fault': ['hang']}}); "
+        f"arm = plan.Entry({str(notebook)!r}, settings={{'fault': ['hang']}}); "
         f"runner.supervise(plan.jobs([arm], Path({str(tmp_path / 'runs')!r}))[0])"
     )
     supervisor = psutil.Popen([sys.executable, "-c", code])
@@ -126,7 +126,7 @@ def test_a_child_ends_when_its_supervisor_is_gone(tmp_path):
 def test_nothing_is_lost_when_the_child_alone_is_killed(tmp_path):
     write_toy(tmp_path / "chapters")
     settings = {"steps": ["60"], "pause": ["0.1"]}
-    job = plan.jobs([plan.Arm("toy", settings=settings)], tmp_path / "runs", tmp_path / "chapters")[0]
+    job = plan.jobs([plan.Entry("toy", settings=settings)], tmp_path / "runs", tmp_path / "chapters")[0]
 
     def kill(event):
         if event["event"] == "cell" and event["cell"] == 3:

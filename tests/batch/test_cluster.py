@@ -1,8 +1,9 @@
-"""Batch runs: the plan, and real kernels, workers and schedulers that raise, hang, die and are interrupted."""
+"""Real kernels, workers and schedulers: what they leave, and what happens if they raise, hang, die or are stopped."""
 
+import contextlib
 import dataclasses
+import ipaddress
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,113 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from toys import BatchProcess, expected_value, write_toy
 
-from i2i_tutor.batch import cluster, plan, report, runner, runs
-from i2i_tutor.parameters import ParameterError
-
-# --- the plan ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("chapters")
-    write_toy(folder)
-    write_toy(folder, "02_other")
-    return folder
-
-
-def test_a_plan_is_chapters_by_settings_by_seeds(chapters, tmp_path):
-    settings = plan.parse_settings(["weight=10,100", "steps=5"])
-    arms = [plan.Arm(name, (0, 1, 2), "smoke", None, settings) for name in ("toy", "02_other")]
-    jobs = plan.jobs(arms, tmp_path, chapters)
-    assert len(jobs) == 2 * 2 * 3
-    assert jobs[0].label == "01_toy/smoke_weight=10_steps=5/seed-0"
-    assert jobs[0].folder == str(tmp_path / jobs[0].label)
-    assert jobs[0].parameters == {"profile": "smoke", "seed": 0, "weight": 10.0, "steps": 5}
-
-
-def test_a_long_setting_is_named_by_a_hash_that_stays(chapters, tmp_path):
-    arm = plan.Arm("toy", name="n" * 60, settings={"weight": [0.1, 0.2], "steps": [9_000_000, 1]})
-    first, second = (plan.jobs([arm], tmp_path, chapters) for _ in range(2))
-    assert first == second
-    assert len({job.arm for job in first}) == 4
-    assert all(len(job.arm) <= 80 for job in first)
-
-
-@pytest.mark.parametrize(("text", "seeds"), [("0-2", (0, 1, 2)), ("3", (3,)), ("10-11,20,10", (10, 11, 20))])
-def test_seeds(text, seeds):
-    assert plan.parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["", "a", "2-1", "-1", "1.5", "0-99999999"])
-def test_seeds_that_are_none(text):
-    with pytest.raises(plan.BatchError):
-        plan.parse_seeds(text)
-
-
-def test_a_grid_names_its_arms(chapters, tmp_path):
-    grid = tmp_path / "grid.yml"
-    grid.write_text(
-        "- {chapter: toy, seeds: 0-1, profile: smoke, name: plain}\n"
-        "- {chapter: [toy, other], seeds: [5], name: heavy, set: {weight: [1e2, 2e2], steps: 3}}\n"
-    )
-    labels = [job.label for job in plan.jobs(plan.read_grid(grid), tmp_path, chapters)]
-    assert labels == [
-        "01_toy/plain/seed-0",
-        "01_toy/plain/seed-1",
-        "01_toy/heavy_weight=100/seed-5",
-        "01_toy/heavy_weight=200/seed-5",
-        "02_other/heavy_weight=100/seed-5",
-        "02_other/heavy_weight=200/seed-5",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("grid", "words"),
-    [
-        ([{"chapter": "toy", "sets": {}}], "has no key 'sets'"),
-        ([{"seeds": 0}], "must be a mapping with a chapter"),
-        ({"chapter": "toy"}, "must be a list of arms"),
-        ([{"chapter": "toy", "name": "../up"}], "a name has letters"),
-        ([{"chapter": "toy", "set": {"weight": []}}], "empty list"),
-        ([{"chapter": "toy", "set": ["weight"]}], "set must map"),
-    ],
-)
-def test_a_wrong_grid_is_refused(grid, words, tmp_path):
-    path = tmp_path / "grid.yml"
-    path.write_text(yaml.safe_dump(grid))
-    with pytest.raises(plan.BatchError) as error:
-        plan.read_grid(path)
-    assert words in str(error.value)
-
-
-def test_broken_yaml_is_one_sentence(tmp_path):
-    (tmp_path / "grid.yml").write_text("- {chapter: [")
-    with pytest.raises(plan.BatchError, match="is not YAML") as error:
-        plan.read_grid(tmp_path / "grid.yml")
-    assert "\n" not in str(error.value)
-
-
-def test_a_plan_names_every_wrong_value_once(chapters, tmp_path):
-    arm = plan.Arm("toy", (0, 1), "fast", None, {"weight": ["x"], "wait": ["3"]})
-    with pytest.raises(ParameterError) as error:
-        plan.jobs([arm, dataclasses.replace(arm, settings={"seed": ["1"]})], tmp_path, chapters)
-    assert str(error.value).splitlines() == [
-        "01_toy: weight must be a number from 0 to 1000000 (or none), not 'x'",
-        "01_toy: seed is not set like this; use --seeds",
-    ]
-
-
-def test_an_unknown_chapter_lists_the_known(chapters):
-    with pytest.raises(plan.BatchError, match=r"'pix' is not known; .* has 01_toy, 02_other"):
-        plan.find_chapter("pix", chapters)
-
-
-def test_two_runs_never_share_a_folder(chapters, tmp_path):
-    with pytest.raises(plan.BatchError, match="different names"):
-        plan.jobs([plan.Arm("toy", name="a"), plan.Arm("toy", name="a", profile="smoke")], tmp_path, chapters)
+from i2i_tutor.batch import cluster, plan, report, runs
 
 
 @pytest.mark.parametrize(
@@ -128,17 +25,22 @@ def test_workers_times_threads_fit_the_cores(jobs, cores, threads, gpus, workers
     assert cluster.worker_count(jobs, cores, threads, gpus) == workers
 
 
-def test_expected_time_comes_from_equal_runs_first(chapters, tmp_path):
-    job = plan.jobs([plan.Arm("toy", settings={"steps": ["5"]})], tmp_path, chapters)[0]
-    row = {"chapter": "01_toy", "profile": "fast", "parameters": {"steps": 5}}
-    other = [{**row, "parameters": {"steps": 9}, "seconds": 100.0}]
-    assert plan.expected_seconds(job, []) is None
-    assert plan.expected_seconds(job, other) == 100
-    assert plan.expected_seconds(job, [*other, {**row, "seconds": 4.0}, {**row, "seconds": 6.0}]) == 5
-    assert plan.makespan([4, 4, 4, 4, 8], 2) == 16
+@pytest.mark.parametrize(("jobs", "gpus", "wanted", "workers"), [(1, 0, 10, 1), (12, 0, 10, 10), (12, 2, 10, 2)])
+def test_no_worker_is_started_for_nothing(jobs, gpus, wanted, workers):
+    assert cluster.worker_count(jobs, cores=2, gpus=gpus, wanted=wanted) == workers
 
 
 # --- what goes wrong, for real -------------------------------------------------------------------------------------
+
+
+def listening_addresses():
+    """Where this process and all below it wait for connections."""
+    found = set()
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            every = process.net_connections("inet")
+            found |= {(process.pid, one.laddr.ip) for one in every if one.status == psutil.CONN_LISTEN}
+    return found
 
 
 class Killer(cluster.Listener):
@@ -146,11 +48,13 @@ class Killer(cluster.Listener):
 
     def __init__(self, victim):
         self.victim, self.killed, self.retries = Path(victim.folder), None, []
+        self.addresses = set()
 
     def retried(self, job, outcome):
         self.retries.append(job.label)
 
     def tick(self):
+        self.addresses |= listening_addresses()
         saved = runs.read_json(self.victim / "checkpoints/state.json") or {"step": 0}
         if self.killed is None and 3 <= saved["step"] < 30:
             child = psutil.Process(runs.read_json(self.victim / runs.STATUS)["pid"])
@@ -165,7 +69,7 @@ def faults(chapters, tmp_path_factory):
     out = tmp_path_factory.mktemp("faults")
 
     def job(name, seed=0, timeout=None, **settings):
-        arm = plan.Arm("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
+        arm = plan.Entry("toy", (seed,), "fast", name, {key: [value] for key, value in settings.items()})
         return plan.jobs([arm], out, chapters, timeout=timeout)[0]
 
     jobs = [
@@ -215,6 +119,13 @@ def test_a_killed_kernels_run_is_continued(faults):
     assert value(job) == expected_value(0)
 
 
+def test_nobody_else_can_reach_a_batch(faults):
+    """Scheduler, workers (their HTTP too) and kernels listen on the loopback only."""
+    addresses = faults[1].addresses
+    assert len({pid for pid, _ in addresses}) >= 1 + 3 + 3  # this process, workers, kernels
+    assert {ip for _, ip in addresses if not ipaddress.ip_address(ip).is_loopback} == set()
+
+
 def test_a_notebook_that_raises_is_reported_with_its_cell(faults):
     job, outcome = faults[0]["raise"]
     assert outcome["state"] == "failed"
@@ -226,7 +137,7 @@ def test_a_notebook_that_raises_is_reported_with_its_cell(faults):
 def test_a_hanging_cell_is_ended(faults):
     job, outcome = faults[0]["hang"]
     assert outcome["state"] == "failed"
-    assert outcome["sentence"].startswith("not done after 12 s (--timeout); it was in cell")
+    assert outcome["sentence"].startswith("not done after 12 s (--timeout); it was ")
     assert runs.state(job) == "failed"
 
 
@@ -251,30 +162,6 @@ def test_a_changed_notebook_or_setting_is_noticed(faults, tmp_path):
     assert runs.state(dataclasses.replace(failed, notebook=changed)) == "changed"
     assert runs.state(dataclasses.replace(plain, parameters={**plain.parameters, "steps": 6})) == "other"
     assert runs.state(dataclasses.replace(plain, folder=str(tmp_path / "none"))) == "new"
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(chapters, tiny_disk):
-    job = plan.jobs([plan.Arm("toy", settings={"fault": ["fill"]})], tiny_disk, chapters)[0]
-    outcome = runner.supervise(job)
-    assert outcome["state"] == "failed"
-    assert outcome["sentence"].startswith("the disk is full")
-    folder = Path(job.folder)
-    assert runs.state(job) == "failed"
-    json.loads((folder / runs.NOTEBOOK).read_text())
-    assert not (folder / runs.RESULTS).exists()
-    assert not list(folder.rglob("*.part"))
 
 
 # --- Ctrl-C, external clusters -------------------------------------------------------------------------------------
@@ -318,7 +205,7 @@ def external(tmp_path_factory):
         time.sleep(0.1)
     yield json.loads(file.read_text())["address"], processes
     for process in processes:
-        runner.kill_tree(process.pid)
+        process.kill()
         process.wait()
     log.close()
 
@@ -345,6 +232,6 @@ def test_an_external_cluster_gives_the_same_numbers_and_its_loss_is_said(chapter
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(chapters, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_PATIENCE", 0.5)
-    job = plan.jobs([plan.Arm("toy")], tmp_path, chapters)
+    job = plan.jobs([plan.Entry("toy")], tmp_path, chapters)
     with pytest.raises(cluster.ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         cluster.execute(job, cluster.Engine(scheduler="tcp://127.0.0.1:9"), cluster.Listener())
