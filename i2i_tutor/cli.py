@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from i2i_tutor import parameters
+from i2i_tutor import parameters, progress
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
@@ -185,16 +185,20 @@ def parameters_command(
 
 
 class _Progress:
-    """Prints a line per section of the notebook, and its progress bars and warnings as they come."""
+    """Prints a line per section of the notebook, its progress bars, and its warnings as they come."""
 
     def __init__(self) -> None:
-        self.began, self.heading = time.monotonic(), ""
+        self.began, self.heading, self.bars = time.monotonic(), "", progress.Follower()
 
     def __call__(self, event: Event) -> None:
+        if event["event"] == "progress":
+            self.bars.show(event)
+            return
         if event["event"] == "text":
-            sys.stderr.write(event["text"])
-            sys.stderr.flush()
-        elif event["event"] == "cell" and event["heading"] != self.heading:
+            self.bars.write(event["text"])
+            return
+        self.bars.close()  # an interrupted training leaves one
+        if event["event"] == "cell" and event["heading"] != self.heading:
             self.heading = event["heading"]
             passed = time.monotonic() - self.began
             typer.echo(f"{passed:6.0f} s  cell {event['cell']:3d}/{event['cells']}  {self.heading}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from toys import CLAIMS, write_toy
+from toys import CLAIMS, in_terminal, write_toy
 from typer.testing import CliRunner
 
 from i2i_tutor import cli
@@ -149,6 +149,31 @@ def test_a_run_without_out_has_a_folder_of_its_parameters(chapters, tmp_path, mo
         assert call("run", "toy", *settings, "--chapters-dir", chapters).exit_code == 0
     found = {path.parent.name for path in tmp_path.glob("runs/*/results.json")}
     assert found == {"01_toy_seed=3", "01_toy_weight=2"}
+
+
+LOUD = {name: value for name, value in os.environ.items() if name != "I2I_QUIET"}
+
+
+def test_run_shows_steps_and_time_left_in_a_log(chapters, tmp_path):
+    command = [sys.executable, "-m", "i2i_tutor.cli", "run", "toy", "--set", "steps=6", "--set", "pause=0.6"]
+    command += ["--out", str(tmp_path / "x"), "--chapters-dir", str(chapters)]
+    done = subprocess.run(command, capture_output=True, text=True, env=LOUD, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("toy: ")]
+    assert lines[0] == "toy: 0 of 6 steps, 00:00 passed, ? left"
+    assert re.fullmatch(r"toy: 3 of 6 steps, \d\d:\d\d passed, \d\d:\d\d left", lines[3])
+    assert lines[-1].startswith("toy: 6 of 6 steps")
+    assert [line for line in (tmp_path / "x/log.txt").read_text().splitlines() if line.startswith("toy: 6 of 6")]
+    notebook = (tmp_path / "x/notebook.ipynb").read_text(encoding="utf-8")
+    assert notebook.count("6/6") == 1
+    assert "3/6" not in notebook, "every state of the bar was kept"
+
+
+def test_run_shows_a_bar_in_a_terminal(chapters, tmp_path):
+    command = [sys.executable, "-m", "i2i_tutor.cli", "run", "toy", "--set", "steps=6", "--set", "pause=0.6"]
+    text = in_terminal([*command, "--out", str(tmp_path / "x"), "--chapters-dir", str(chapters)], env=LOUD)
+    assert re.search(r"\rtoy:  50%\|.*\| 3/6 \[\d\d:\d\d<\d\d:\d\d", text)
+    assert "toy: 100%" in text
+    assert "\nstep 4" in text.replace("\r\n", "\n").replace("\r", "\n")  # what is printed stands above the bar
 
 
 def test_a_finished_run_can_be_gathered(one_run):

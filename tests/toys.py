@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -27,11 +28,13 @@ fault: str = "none"  # what goes wrong {"none", "raise", "hang", "die", "fill", 
 TRAINING = """\
 import json, os, signal, sys, time
 from pathlib import Path
+from i2i_tutor.progress import bar
 folder = Path(out) / "checkpoints"
 folder.mkdir(parents=True, exist_ok=True)
 saved = folder / "state.json"
 state = json.loads(saved.read_text()) if resume and saved.exists() else {"step": 0, "value": seed, "sessions": 0}
 state["sessions"] += 1
+moved = bar(steps or 5, state["step"], "toy")
 while state["step"] < (steps or 5):
     time.sleep(pause)
     state["value"] = (state["value"] * 1103515245 + 12345 + int(weight or 0)) % 2**31
@@ -39,6 +42,8 @@ while state["step"] < (steps or 5):
     saved.with_suffix(".tmp").write_text(json.dumps(state))
     os.replace(saved.with_suffix(".tmp"), saved)
     print("step", state["step"], file=sys.stderr)
+    moved.update()
+moved.close()
 """
 
 FAULT = """\
@@ -107,6 +112,24 @@ def expected_value(seed: int, steps: int = 5, weight: int = 0) -> int:
     for _ in range(steps):
         value = (value * 1103515245 + 12345 + weight) % 2**31
     return value
+
+
+def in_terminal(command: list[str], **options) -> str:
+    """What a command writes to stderr if that is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, **options) as process:
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                text += (part := os.read(ours, 4096))
+            except OSError:  # how Linux says that the other end is closed
+                break
+            if not part:
+                break
+    os.close(ours)
+    assert process.returncode == 0, text.decode()
+    return text.decode()
 
 
 class BatchProcess:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from filelock import Timeout
 
+from i2i_tutor import progress
 from i2i_tutor.batch import family, notebook, runs
 from i2i_tutor.batch.runner import disk_sentence
 from i2i_tutor.batch.runs import Job
@@ -118,7 +119,18 @@ class Child:
             log,
             on_cell=self.cell_watcher(log),
             on_stderr=(lambda text: self.tell("text", text=text)) if self.job.echo else (lambda text: None),
+            on_bar=self.bar_watcher(log),
         )
+
+    def bar_watcher(self, log: notebook.Log) -> Callable[[dict[str, Any]], None]:
+        """What is called with the numbers of a progress bar that has moved."""
+        bars = progress.Follower(log)
+
+        def moved(numbers: dict[str, Any]) -> None:
+            bars.show(numbers)
+            self.tell("progress", **numbers)
+
+        return moved
 
     def cell_watcher(self, log: notebook.Log) -> Callable[[Any], None]:
         """What is called with every cell that begins."""

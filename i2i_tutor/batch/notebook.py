@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from i2i_tutor import progress
 from i2i_tutor.files import write_text
 
 KEPT = 1_000_000  # characters that are kept of what one cell prints, in the notebook and in the log
@@ -27,6 +28,13 @@ class Log:
                 file.write(text)
             self.mode = "a"
 
+    def flush(self) -> None:
+        """Part of what a bar asks of a file; every write is flushed already."""
+
+    def isatty(self) -> bool:
+        """No: a log gets lines, not bars."""
+        return False
+
 
 def execute(
     source: Path,
@@ -35,6 +43,7 @@ def execute(
     log: Log,
     on_cell: Callable[[Any], None],
     on_stderr: Callable[[str], None],
+    on_bar: Callable[[dict[str, Any]], None],
 ) -> None:
     """Execute the notebook ``source`` with its parameters, and save it as ``target`` after every cell.
 
@@ -42,6 +51,7 @@ def execute(
         log: gets what is kept of the printed text.
         on_cell: called with every cell that begins.
         on_stderr: called with all that is written to stderr, kept or not.
+        on_bar: called with the numbers of a progress bar that has moved (see ``i2i_tutor.progress``).
     """
     import papermill
     from papermill.engines import papermill_engines
@@ -49,7 +59,7 @@ def execute(
 
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it cannot read "str | None", and says so at length
     papermill_io.register(str(target.parent), _atomic_handler())
-    papermill_engines.register("i2i", _engine(log, on_cell, on_stderr))
+    papermill_engines.register("i2i", _engine(log, on_cell, on_stderr, on_bar))
     papermill.execute_notebook(
         str(source),
         str(target),
@@ -63,7 +73,12 @@ def execute(
     )
 
 
-def _engine(log: Log, on_cell: Callable[[Any], None], on_stderr: Callable[[str], None]) -> type:
+def _engine(
+    log: Log,
+    on_cell: Callable[[Any], None],
+    on_stderr: Callable[[str], None],
+    on_bar: Callable[[dict[str, Any]], None],
+) -> type:
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import Engine
 
@@ -71,6 +86,11 @@ def _engine(log: Log, on_cell: Callable[[Any], None], on_stderr: Callable[[str],
         """Keeps the first `KEPT` characters that a cell prints."""
 
         cell, room = -1, 0
+
+        def process_message(self, msg: dict[str, Any], *place: Any) -> Any:
+            if numbers := progress.published(msg):
+                on_bar(numbers)
+            return super().process_message(msg, *place)
 
         def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> Any:
             if msg["msg_type"] != "stream":

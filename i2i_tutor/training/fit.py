@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import threading
 import time
@@ -16,10 +15,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from tqdm.auto import tqdm
 
 from i2i_tutor import processes
 from i2i_tutor.methods.base import Batch, Method
+from i2i_tutor.progress import bar as progress_bar
 from i2i_tutor.schedules import Schedule, constant
 from i2i_tutor.training import checkpoints
 from i2i_tutor.training.play import make_optimisers, play
@@ -171,10 +170,8 @@ def fit(
         raise checkpoints.CheckpointError(f"{folder} is already at step {start}; {steps} steps were asked for")
     save_every = save_every or max(1, math.ceil(steps / 10))
     recorder = _Recorder(history)
-    if progress is None:
-        progress = not os.environ.get("I2I_QUIET")
     title = f"{title or method.name}, {history.arithmetic}" + (f" x {processes.count()}" if several else "")
-    bar = tqdm(total=steps, initial=start, desc=title, disable=not progress or processes.rank() > 0)
+    bar = progress_bar(steps, start, title, shown=progress if processes.rank() == 0 else False)
     began, earlier = time.monotonic(), history.seconds
 
     def save(done: int) -> None:
@@ -199,7 +196,8 @@ def fit(
                 bar.update()
                 if done % flush_every == 0:
                     recorder.flush(folder)
-                    bar.set_postfix({name: f"{values[-1]:.3f}" for name, values in history.terms.items()})
+                    terms = {name: f"{values[-1]:.3f}" for name, values in history.terms.items()}
+                    bar.set_postfix(terms, refresh=False)
                 if folder is not None and done % save_every == 0 and done < steps:
                     save(done)
                 _watch(callbacks, done, method)
