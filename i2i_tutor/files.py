@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -32,12 +31,22 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def book_places() -> list[Path]:
+    """Folders that may hold ``book/`` and ``chapters/``: the checkout, or where an installation puts its data.
+
+    An installation's data stand in share/i2i-tutor of its prefix, which is above the package, whether it is an
+    environment's, a user's own, or a folder given to pip by --prefix or --target.
+    """
+    root, *above = Path(__file__).resolve().parents[1:]
+    checkout = [root] if (root / "pyproject.toml").is_file() else []
+    return checkout + [folder / "share/i2i-tutor" for folder in (root, *above)]
+
+
 def book_file(name: str) -> Path:
     """Path of a file of the book (``claims.toml``, ``results/pix2pix.json``), in a checkout or an installed package."""
-    places = [Path(__file__).parents[1] / "book", Path(sysconfig.get_path("data")) / "share/i2i-tutor/book"]
-    for place in places:
-        if (place / name).is_file():
-            return place / name
+    for place in book_places():
+        if (place / "book" / name).is_file():
+            return place / "book" / name
     raise FileNotFoundError(f"the book's {name} is neither in a checkout nor in this installation")
 
 

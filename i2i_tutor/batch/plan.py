@@ -8,7 +8,6 @@ import math
 import os
 import re
 import statistics
-import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from i2i_tutor import parameters
 from i2i_tutor.batch import runs
 from i2i_tutor.batch.runs import Job
-from i2i_tutor.files import write_text
+from i2i_tutor.files import book_places, write_text
 
 COMMANDS, TABLE = "batch.json", "results.csv"
 RESERVED = {"seed": "--seeds", "profile": "--profile", "out": "--out", "resume": "nothing: runs resume by themselves"}
@@ -32,16 +31,15 @@ class BatchError(RuntimeError):
 
 
 def chapters_folder(given: Path | None = None) -> Path:
-    """The folder of the notebooks: the given one, ``chapters/`` here, or the one of the checkout or installation."""
+    """The folder of the notebooks: the given one, ``chapters/`` here if it has some, or that of the book."""
     if given is not None:
         if not given.is_dir():
             raise BatchError(f"there is no folder {given}")
         return given
-    installed = Path(sysconfig.get_path("data")) / "share/i2i-tutor/chapters"
-    for place in (Path("chapters"), Path(__file__).parents[2] / "chapters", installed):
-        if place.is_dir():
+    for place in (Path("chapters"), *(place / "chapters" for place in book_places())):
+        if any(place.glob("*.ipynb")):
             return place
-    raise BatchError("there is no folder chapters/ here; name one with --chapters-dir")
+    raise BatchError("there are no notebooks in chapters/ here; name their folder with --chapters-dir")
 
 
 def find_chapter(name: str, folder: Path | None = None) -> Path:

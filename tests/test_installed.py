@@ -1,0 +1,70 @@
+"""The package as others get it: a wheel, installed somewhere else."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PIP = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["uv", "pip"]
+pytestmark = pytest.mark.slow
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in tracked():  # a copy: a build leaves folders behind
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "source" / name).write_bytes((ROOT / name).read_bytes())
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, folder], cwd=folder / "source", capture_output=True, check=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module", params=["--target", "--prefix"])
+def installed(request, wheel, tmp_path_factory) -> tuple[dict[str, str], Path]:
+    """The environment variables with which Python finds the installed package, and its folder."""
+    place = tmp_path_factory.mktemp("place")
+    quiet = ["--quiet", "--no-deps", "--no-index", request.param, place]
+    subprocess.run([*PIP, "install", *map(str, quiet), str(wheel)], capture_output=True, check=True)
+    package = next(place.rglob("i2i_tutor/__init__.py")).parent
+    return os.environ | {"PYTHONPATH": str(package.parent)}, place
+
+
+def test_a_wheel_carries_the_chapters_and_what_they_read(wheel):
+    inside = zipfile.ZipFile(wheel).namelist()
+    shared = {name.partition("share/i2i-tutor/")[2] for name in inside if "share/i2i-tutor/" in name}
+    wanted = {str(name) for name in tracked() if name.match("chapters/*.ipynb") or name.match("book/results/*")}
+    assert shared == wanted | {"book/claims.toml"}
+    assert any(name.endswith("batch/report.html") for name in inside)
+    assert not [name for name in inside if name.startswith(("tests/", "tools/", "book/"))]
+
+
+def test_an_installed_package_finds_them_from_anywhere(installed, tmp_path):
+    environment, place = installed
+    (tmp_path / "chapters").mkdir()  # somebody's thesis
+    code = (
+        "from i2i_tutor.batch import plan; from i2i_tutor.files import book_file\n"
+        "print(plan.find_chapter('pix2pix'), book_file('claims.toml'), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    share = place / "share/i2i-tutor"
+    assert done.stdout.split() == [str(share / "chapters/01_pix2pix.ipynb"), str(share / "book/claims.toml")]
+
+
+@pytest.mark.soak
+def test_an_installed_package_runs_a_chapter(installed, tmp_path):
+    command = [sys.executable, "-m", "i2i_tutor.cli", "run", "pix2pix", "--profile", "smoke"]
+    done = subprocess.run(command, cwd=tmp_path, env=installed[0], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "runs/01_pix2pix/results.json").is_file()
