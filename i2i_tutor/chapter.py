@@ -14,7 +14,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from i2i_tutor import parameters, plots
+from i2i_tutor import devices, parameters, plots
 from i2i_tutor.film import Film
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.claims import judge
@@ -166,7 +166,7 @@ def open_run(
     known = declared(recipes, own, numbers)
     values = _values(namespace, known)
     profile = values["profile"] or parameters.default_profile()
-    device = _device(values["device"])
+    device = devices.find(values["device"])
     if profile == "paper" and device.type == "cpu" and not values["allow_slow"]:
         raise ParameterError(
             f"profile 'paper' on a CPU: {slow}. If you mean it, set allow_slow=True, perhaps with steps=1"
@@ -198,12 +198,6 @@ def _injected(namespace: Mapping[str, Any]) -> list[str]:
     cells = [cell for cell in namespace.get("In", ()) if cell.startswith("# Parameters\n")]
     assignments = [node for node in ast.parse(cells[-1] if cells else "").body if isinstance(node, ast.Assign)]
     return [target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)]
-
-
-def _device(name: str | None) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ParameterError("device is 'cuda', but torch sees no GPU here")
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _claim(folder: Path, run: dict[str, Any]) -> None:

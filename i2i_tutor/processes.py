@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from i2i_tutor import devices
+
 
 def count() -> int:
     """Processes of this training; 1 where no process group is initialised."""
@@ -28,12 +30,12 @@ def rank() -> int:
 def group(device: str | None = None) -> Iterator[torch.device]:
     """Join the processes that a launcher has started, and leave them at the end; yields this process's device.
 
-    ``device`` is "cpu" or "cuda", by default a GPU where there is one: GPUs talk through NCCL, CPUs through gloo.
+    ``device`` is "cpu" or "cuda", by default a GPU if there is one: GPUs talk through NCCL, CPUs through gloo.
     Started without a launcher, it yields the device and does nothing else.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    place = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
+    place = devices.find(device)
     if place.type == "cuda":
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(place)
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield place

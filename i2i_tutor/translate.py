@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from i2i_tutor import methods
+from i2i_tutor import devices, methods
 from i2i_tutor.data.download import FULL
 from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack
 from i2i_tutor.data.streams import to_tensor, to_uint8
@@ -79,7 +79,7 @@ def translate_files(
         CheckpointError: see ``load_method``.
         DataError: before anything is written: ``source`` is missing or has no pictures, two results share a file, or
             a file that is no earlier result is in the way.
-        ValueError: ``size`` does not suit the network, ``size`` and ``keep_size`` are both given, or the method has no
+        ValueError: there is no such ``device``, ``size`` does not suit the network, ``size`` and ``keep_size`` are both given, or the method has no
             such ``direction``.
         TranslationError: at the end, if some pictures could not be read or written; all others are there by then.
         OSError: the disk is full.
@@ -87,7 +87,7 @@ def translate_files(
     if keep_size and size is not None:
         raise ValueError(f"size is {size} and keep_size is set; give one of them")
     jobs = _plan(Path(source), Path(out))
-    device = torch.device(device)
+    device = devices.find(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         method = load_method(checkpoint, device)
         translate = getattr(method, "translate", None)
