@@ -352,8 +352,8 @@ def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Pa
 @main.command("report")
 @_clear_errors
 def report_command(folder: Runs) -> None:
-    """Write results.csv, a Markdown page and plots into a folder of runs."""
-    for path in report.write_report(folder):
+    """Write a table (results.csv) and a page with pictures (report.html) about a folder of runs."""
+    for path in report.write_report(folder, plan.recalled_commands(folder)):
         typer.echo(path)
 
 

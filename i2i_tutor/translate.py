@@ -79,8 +79,8 @@ def translate_files(
         CheckpointError: see ``load_method``.
         DataError: before anything is written: ``source`` is missing or has no pictures, two results share a file, or
             a file that is no earlier result is in the way.
-        ValueError: there is no such ``device``, ``size`` does not suit the network, ``size`` and ``keep_size`` are both given, or the method has no
-            such ``direction``.
+        ValueError: there is no such ``device``, ``size`` does not suit the network, ``size`` and ``keep_size`` are
+            both given, or the method has no such ``direction``.
         TranslationError: at the end, if some pictures could not be read or written; all others are there by then.
         OSError: the disk is full.
     """

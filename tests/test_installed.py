@@ -45,7 +45,7 @@ def test_a_wheel_carries_the_chapters_and_what_they_read(wheel):
     shared = {name.partition("share/i2i-tutor/")[2] for name in inside if "share/i2i-tutor/" in name}
     wanted = {str(name) for name in tracked() if name.match("chapters/*.ipynb") or name.match("book/results/*")}
     assert shared == wanted | {"book/claims.toml"}
-    assert any(name.endswith("batch/report.html") for name in inside)
+    assert any(name.endswith("batch/page.html") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "tools/", "book/"))]
 
 

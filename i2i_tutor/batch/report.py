@@ -1,16 +1,16 @@
-"""What came out of many runs: one table, a page with plots, a small summary to commit, and the claims."""
+"""What came out of many runs: one table, a page with pictures, and a small summary to commit."""
 
 import csv
 import io
 import json
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from i2i_tutor.batch import page
 from i2i_tutor.batch.runs import RESULTS, STATUS, is_busy, read_json
-from i2i_tutor.files import write_atomically, write_text
+from i2i_tutor.files import write_text
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.claims import Verdict, judge
 
@@ -21,6 +21,17 @@ ROW_KEYS = (
 )
 NOT_SETTINGS = ("out", "resume", "allow_slow")  # where and how, not what: they say nothing about a result
 LARGEST_SUMMARY = 200_000  # bytes
+
+
+# What must be there, and what may be, in the two files of a run
+Form = tuple[dict[str, type], dict[str, type]]
+STATUS_FORM: Form = ({"state": str, "chapter": str, "arm": str, "seed": int}, {"parameters": dict, "attempts": int})
+RESULTS_FORM: Form = (
+    {"chapter": str, "seed": int, "metrics": dict},
+    {"profile": str, "source": str, "parameters": dict, "trainings": dict, "judge": str, "versions": dict},
+)
+FREE_FORM = {"seconds": float, "peak_memory_mib": float, "device": str, "git_commit": str, "sentence": str}
+_WORDS = {str: "a text", int: "a whole number", float: "a number", dict: "an object"}
 
 
 class ReportError(RuntimeError):
@@ -35,39 +46,81 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
 
     Every run is its ``results.json`` plus ``arm``, ``state``, ``folder`` and ``attempts`` from its status; ``seconds``
     is the whole time that the run took, kernel start and interrupted attempts included. A run without a status (a
-    notebook executed by hand) counts as finished, and its arm is its folder's name.
+    notebook executed by hand) counts as finished, and its arm is its folder's name. What no run has written is left
+    to `unfinished`.
     """
-    if not folder.is_dir():
-        raise ReportError(f"there is no folder {folder}")
-    runs = [_run(path, folder) for path in folder.rglob(RESULTS)]
-    return sorted((run for run in runs if run), key=lambda run: (run["chapter"], run["arm"], run["seed"]))
+    return sorted(_read(folder)[0], key=lambda run: (run["chapter"], run["arm"], run["seed"]))
 
 
 def unfinished(folder: Path) -> list[dict[str, Any]]:
-    """The status of every run below a folder that is not finished; "running" with no process behind is interrupted."""
-    found = []
-    for path in sorted(folder.rglob(STATUS)):
-        status = read_json(path)
-        if status is None or status.get("state") == "finished":
+    """The status of every run below a folder that has no results to count, by folder.
+
+    A run that says "running" with no process behind it is "interrupted". Files under a run's names that no run can
+    have written are "unreadable", with a ``sentence`` that says what is wrong.
+    """
+    return sorted(_read(folder)[1], key=lambda run: run["folder"])
+
+
+def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(finished runs, others) below a folder."""
+    if not folder.is_dir():
+        raise ReportError(f"there is no folder {folder}")
+    finished, others = [], []
+    for place in {path.parent for name in (STATUS, RESULTS) for path in folder.rglob(name)}:
+        where = {"folder": place.relative_to(folder).as_posix()}
+        status = read_json(place / STATUS) if (place / STATUS).is_file() else None
+        problem = wrong_form(status, STATUS_FORM) if (place / STATUS).is_file() else ""
+        if problem:
+            others.append(where | {"state": "unreadable", "sentence": f"{STATUS}: {problem}"})
             continue
-        if status.get("state") == "running" and not is_busy(path.parent):
-            status["state"] = "interrupted"
-        found.append(status | {"folder": path.parent.relative_to(folder).as_posix()})
-    return found
+        if status is not None and status["state"] != "finished":
+            busy = status["state"] == "running" and is_busy(place)
+            state = "interrupted" if status["state"] == "running" and not busy else status["state"]
+            others.append(status | where | {"state": state})
+            continue
+        results = read_json(place / RESULTS)
+        if problem := wrong_form(results, RESULTS_FORM):
+            others.append(where | {"state": "unreadable", "sentence": f"{RESULTS}: {problem}"})
+        else:
+            finished.append(_run(results or {}, status or {}, place) | where)
+    return finished, others
 
 
-def _run(path: Path, folder: Path) -> dict[str, Any] | None:
-    results, status = read_json(path), read_json(path.parent / STATUS)
-    if results is None or (status is not None and status.get("state") != "finished"):
-        return None
-    status = status or {}
+def wrong_form(content: Mapping[str, Any] | None, form: Form) -> str:
+    """What keeps a file's content from being a run's, in a sentence; "" if nothing does."""
+    if content is None:
+        return "it is not a JSON object"
+    needed, possible = form
+    for key, kind in (needed | possible | FREE_FORM).items():
+        value = content.get(key)
+        if (key in needed or value is not None) and not _is(value, kind):
+            return f"{key} is {json.dumps(value)[:60]}; expected {_WORDS[kind]}"
+    for key in ("metrics", "trainings"):
+        for arm, found in (content.get(key) or {}).items():
+            if not isinstance(found, Mapping):
+                return f"{key} of {arm!r} is {json.dumps(found)[:60]}; expected an object"
+    for arm, found in (content.get("metrics") or {}).items():
+        for name, value in found.items():
+            if not (value is None or _is(value, float, finite=False)):
+                return f"{name} of {arm!r} is {json.dumps(value)[:60]}; expected a number or null"
+    return ""
+
+
+def _is(value: Any, kind: type, finite: bool = True) -> bool:
+    if isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, int | float) and (not finite or math.isfinite(value))
+    return isinstance(value, kind)
+
+
+def _run(results: dict[str, Any], status: Mapping[str, Any], place: Path) -> dict[str, Any]:
     settings = {**status.get("parameters", {}), **results.get("parameters", {})}
     for name in (*NOT_SETTINGS, "seed", "profile", "source"):
         settings.pop(name, None)
     return results | {
-        "arm": status.get("arm", path.parent.name),
+        "arm": status.get("arm", place.resolve().name),
         "state": "finished",
-        "folder": path.parent.relative_to(folder).as_posix(),
         "attempts": status.get("attempts", 1),
         "seconds": status.get("seconds", results.get("seconds")),
         "parameters": {name: value for name, value in settings.items() if value is not None},
@@ -105,7 +158,7 @@ def _flat(run: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-# --- results.csv, the page, the plots ------------------------------------------------------------------------------
+# --- results.csv and the page ---------------------------------------------------------------------------------------
 
 
 def write_csv(folder: Path) -> Path:
@@ -121,90 +174,15 @@ def write_csv(folder: Path) -> Path:
     return folder / "results.csv"
 
 
-def write_report(folder: Path) -> list[Path]:
-    """Write results.csv, report.md and a plot per chapter; returns their paths."""
-    runs, open_runs = read_runs(folder), unfinished(folder)
-    if not runs and not open_runs:
+def write_report(folder: Path, commands: Sequence[str]) -> list[Path]:
+    """Write results.csv and report.html, a page about the runs and the ``commands`` that made them; their paths."""
+    runs, others = read_runs(folder), unfinished(folder)
+    if not runs and not others:
         raise ReportError(f"{folder} holds no runs")
-    plots = {chapter: _plot(folder, chapter, some) for chapter, some in _by(runs, "chapter").items()}
-    page = folder / "report.md"
-    write_text(page, _markdown(runs, open_runs, plots))
-    return [write_csv(folder), page, *(path for path in plots.values() if path)]
-
-
-def _by(runs: Iterable[dict[str, Any]], *keys: str) -> dict[Any, list[dict[str, Any]]]:
-    groups: dict[Any, list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault(tuple(run[key] for key in keys) if len(keys) > 1 else run[keys[0]], []).append(run)
-    return groups
-
-
-def _values(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
-    """Metric ("method.class_iou") → arm → its values in the order of seeds; only finite numbers."""
-    table: dict[str, dict[str, list[float]]] = {}
-    for run in runs:
-        for name, value in _flat(run.get("metrics", {})).items():
-            if isinstance(value, int | float) and math.isfinite(value):
-                table.setdefault(name, {}).setdefault(run["arm"], []).append(float(value))
-    return table
-
-
-def _markdown(
-    runs: Sequence[dict[str, Any]], open_runs: Sequence[dict[str, Any]], plots: Mapping[str, Path | None]
-) -> str:
-    total = sum(run["seconds"] or 0 for run in runs)
-    lines = ["# Runs", "", f"{len(runs)} finished runs, {len(open_runs)} unfinished; {duration(total)} in all.", ""]
-    for chapter, some in _by(runs, "chapter").items():
-        lines += [f"## {chapter}", ""]
-        seeds = sorted({run["seed"] for run in some})
-        lines += [f"Values of the seeds {', '.join(map(str, seeds))} in this order, where an arm has them all.", ""]
-        lines += ["| metric | arm | values | mean |", "|---|---|---|---|"]
-        for metric, arms in _values(some).items():
-            for arm, values in arms.items():
-                shown = ", ".join(f"{value:.4g}" for value in values)
-                lines.append(f"| {metric} | {arm} | {shown} | {statistics.fmean(values):.4g} |")
-        lines.append("")
-        plot = plots.get(chapter)
-        if plot:
-            lines += [f"![A dot per run for every metric and arm of {chapter}]({plot.name})", ""]
-    if claims := judge(runs):
-        lines += ["## Claims", "", "| chapter | arm | claim | seeds | held |", "|---|---|---|---|---|"]
-        for one in claims:
-            cells = (one.claim.chapter, arm_of(one), one.claim.text, each_seed(one), one.state)
-            lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
-    if open_runs:
-        lines += ["## Unfinished", "", "| run | state | why |", "|---|---|---|"]
-        lines += [f"| {run['folder']} | {run['state']} | {run.get('sentence', '')} |" for run in open_runs]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _plot(folder: Path, chapter: str, runs: Sequence[dict[str, Any]]) -> Path | None:
-    """A panel per metric with a dot per run, arms side by side."""
-    table = _values(runs)
-    if not table:
-        return None
-    from matplotlib.figure import Figure  # not pyplot: no window, no global state
-
-    columns = min(3, len(table))
-    rows = math.ceil(len(table) / columns)
-    arms = list(dict.fromkeys(run["arm"] for run in runs))
-    figure = Figure(figsize=(4.5 * columns, (0.9 + 0.35 * len(arms)) * rows + 0.4), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel, (metric, values) in zip(panels, table.items(), strict=False):
-        for height, arm in enumerate(arms):
-            panel.plot(values.get(arm, []), [height] * len(values.get(arm, [])), "o", color="#0072b2", alpha=0.7)
-        panel.set_yticks(range(len(arms)), arms, fontsize=8)
-        panel.set_ylim(len(arms) - 0.5, -0.5)
-        panel.set_xlabel(metric, fontsize=8)
-        panel.grid(axis="x", alpha=0.3)
-    for panel in panels[len(table) :]:
-        panel.set_visible(False)
-    figure.suptitle(chapter, fontsize=10)
-    path = folder / f"report-{chapter}.png"
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
-    return path
+    path = folder / "report.html"
+    time = duration(sum(run["seconds"] or 0 for run in runs))
+    write_text(path, page.render(folder, runs, others, commands, time))
+    return [write_csv(folder), path]
 
 
 def duration(seconds: float) -> str:
