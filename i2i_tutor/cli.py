@@ -6,6 +6,7 @@ read). Heavy imports stand inside the commands, so that ``--help`` is quick; tor
 
 import contextlib
 import functools
+import io
 import shlex
 import signal
 import sys
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from i2i_tutor import parameters, progress
+from i2i_tutor import __version__, parameters, progress
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
@@ -24,9 +26,22 @@ from i2i_tutor.batch.runs import Job
 from i2i_tutor.measuring.claims import Verdict, judge
 from i2i_tutor.parameters import ParameterError
 
+
+class _Door(typer.core.TyperGroup):
+    """The way in to every command: a terminal that lacks a letter gets a question mark instead of an error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
+
+
 main = typer.Typer(
     help="Run, sweep and measure the chapters of the I2I Tutor.",
+    cls=_Door,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -100,6 +115,21 @@ def _interruptible(sentence: str) -> Iterator[Callable[[], None]]:
     finally:
         for number in numbers:
             signal.signal(number, before[number])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"i2i-tutor {__version__}")
+        raise typer.Exit
+
+
+@main.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 # --- one chapter ---------------------------------------------------------------------------------------------------
@@ -355,6 +385,7 @@ def report_command(folder: Runs) -> None:
     """Write a table (results.csv) and a page with pictures (report.html) about a folder of runs."""
     for path in report.write_report(folder, plan.recalled_commands(folder)):
         typer.echo(path)
+    _tell_what_is_left_out(folder)
 
 
 @main.command()
@@ -366,8 +397,8 @@ def collect(
 ) -> None:
     """Write the small summary of a folder of runs that is committed and drawn by the book."""
     count = report.collect(folder, to, plan.recalled_commands(folder), keep)
-    missing = len(report.unfinished(folder))
-    typer.echo(f"{to}: {count} runs" + (f"; {missing} unfinished ones are left out" if missing else ""))
+    typer.echo(f"{to}: {count} runs")
+    _tell_what_is_left_out(folder)
 
 
 @main.command()
@@ -375,16 +406,21 @@ def collect(
 def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
-    """Print every claim over its seeds; exit code 1 if an expected one does not hold."""
+    """Print every claim that the runs decide; exit code 1 if one does not hold although it is expected to."""
     verdicts = judge(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")
     _claims_table(verdicts)
-    for run in report.unfinished(folder):
-        typer.echo(f"{run['folder']} is {run['state']} and not counted", err=True)
+    _tell_what_is_left_out(folder)
     failed = [verdict.claim.id for verdict in verdicts if verdict.failed]
     if failed:
         _fail(f"{len(failed)} of {len(verdicts)} claims were expected to hold and do not: {', '.join(failed)}")
+
+
+def _tell_what_is_left_out(folder: Path) -> None:
+    for run in report.unfinished(folder):
+        why = f" ({run['sentence']})" if run.get("sentence") else ""
+        typer.echo(f"{run['folder']} is {run['state']}{why} and not counted", err=True)
 
 
 def _claims_table(verdicts: list[Verdict]) -> None:
@@ -411,8 +447,8 @@ def translate(
     keep_size: Annotated[
         bool, typer.Option("--keep-size", help="Translate each picture at its own size instead.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    direction: Annotated[str | None, typer.Option(help="AtoB or BtoA, where a method translates both ways.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or one of several GPUs like cuda:1.")] = "cpu",
+    direction: Annotated[str | None, typer.Option(help="AtoB or BtoA, if the method translates both ways.")] = None,
 ) -> None:
     """Translate images with a trained checkpoint."""
     from i2i_tutor.translate import translate_files

@@ -10,7 +10,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -102,7 +102,7 @@ def _table(runs: Iterable[Run]) -> Table:
 
 WIDTH, RIGHT, LETTER = 380, 58, 6.2  # of a plot, of its column of means, of a letter
 LANE, HEADING, BOTTOM, MARGIN = 15, 17, 22, 8
-LONGEST = 24  # letters of a name
+LONGEST = 26  # letters of a name
 
 
 @dataclass(frozen=True)
@@ -136,43 +136,54 @@ def _plot(metric: str, rows: Mapping[tuple[str, str], Mapping[int, float | None]
         key: {seed: v for seed, v in row.items() if v is not None and math.isfinite(v)} for key, row in rows.items()
     }
     groups = _groups({key: seeds for key, seeds in finite.items() if seeds})
-    every = [value for lanes in groups.values() for seeds in lanes.values() for value in seeds.values()]
+    every = [value for rows in groups.values() for row in rows for value in row.seeds.values()]
     if not every:
         return None
-    single = [heading for heading, lanes in groups.items() if len(lanes) == 1]
-    names = [heading if heading in single else part for heading, lanes in groups.items() for part in lanes]
-    left = min(LONGEST, max(map(len, names))) * LETTER + 10
+    left = min(LONGEST, max(len(row.name) for rows in groups.values() for row in rows)) * LETTER + 10
     axis = _Axis.of(min(every), max(every), left + MARGIN, WIDTH - RIGHT - MARGIN)
     lanes, headings, y = [], [], 0.0
     for heading, found in groups.items():
-        if len(groups) > 1 and heading not in single:
+        if heading:
             headings.append((y + HEADING - 4, heading))
             y += HEADING
-        for part, seeds in found.items():
-            mean = statistics.fmean(seeds.values())
-            dots = [
-                (axis.x(value), f"{heading}, {part}, seed {seed}: {number(value)}") for seed, value in seeds.items()
-            ]
-            name = heading if len(groups) > 1 and heading in single else part
-            mark = parts.index(part) % COLOURS
-            lanes.append(Lane(name, mark, y + LANE / 2, dots, axis.x(mean), number(axis.snapped(mean))))
+        for row in found:
+            mean = statistics.fmean(row.seeds.values())
+            dots = [(axis.x(value), f"{row.about}, seed {seed}: {number(value)}") for seed, value in row.seeds.items()]
+            mark = parts.index(row.part) % COLOURS
+            lanes.append(Lane(row.name, mark, y + LANE / 2, dots, axis.x(mean), number(axis.snapped(mean))))
             y += LANE
     summary = "; ".join(text for lane in lanes for _, text in lane.dots)
     return Plot(metric, left, y + BOTTOM, headings, lanes, axis.labels(), summary)
 
 
-def _groups(rows: Mapping[tuple[str, str], dict[int, float]]) -> dict[str, dict[str, dict[int, float]]]:
-    """Heading -> part -> seed -> value. What several arms have in common, real pictures say, stands there once."""
-    having: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    part: str
+    about: str
+    seeds: dict[int, float]
+
+
+def _groups(rows: Mapping[tuple[str, str], dict[int, float]]) -> dict[str, list[_Row]]:
+    """Heading -> rows. An arm with one row needs none; what several arms have in common stands once, at the end."""
+    having: dict[tuple, list[str]] = {}
     for (arm, part), seeds in rows.items():
-        having.setdefault(f"{part}{sorted(seeds.items())}", []).append(arm)
-    groups: dict[str, dict[str, dict[int, float]]] = {}
-    common: dict[str, dict[str, dict[int, float]]] = {}
-    for (arm, part), seeds in rows.items():
-        arms = having[f"{part}{sorted(seeds.items())}"]
-        place, heading = (groups, arm) if len(arms) == 1 else (common, f"the same in {len(arms)} arms, {arms[0]} …")
-        place.setdefault(heading, {})[part] = seeds
-    return groups | common
+        having.setdefault((part, *sorted(seeds.items())), []).append(arm)
+    arms = list(dict.fromkeys(arm for arm, _ in rows))
+    own: dict[str, list[_Row]] = {arm: [] for arm in arms}
+    common: list[_Row] = []
+    for (part, *pairs), those in having.items():
+        if len(those) == 1:
+            own[those[0]].append(_Row(part, part, f"{those[0]}, {part}", dict(pairs)))
+        else:
+            common.append(_Row(f"{part}, {len(those)} arms", part, f"{', '.join(those)}: {part}", dict(pairs)))
+    if len(arms) == 1:
+        return {"": own[arms[0]]}
+    if all(len(found) <= 1 for found in own.values()):
+        groups = {"": [replace(row, name=arm) for arm, found in own.items() for row in found]}
+    else:
+        groups = {arm: found for arm, found in own.items() if found}
+    return groups | ({"the same in several arms": common} if common else {})
 
 
 @dataclass(frozen=True)
@@ -190,6 +201,7 @@ class _Axis:
 
         if high - low <= 1e-9 * max(abs(low), abs(high)):  # all equal
             low, high = low - (abs(low) or 1) / 10, high + (abs(high) or 1) / 10
+        low, high = (0.0 if abs(end) < 1e-4 * (high - low) else end for end in (low, high))
         for count in (5, 4, 3, 2, 1):
             ticks = MaxNLocator(nbins=count, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(low, high)
             axis = cls([float(tick) for tick in ticks], left, right)

@@ -273,5 +273,6 @@ def remember_command(out: Path, command: str) -> None:
 
 
 def recalled_commands(out: Path) -> list[str]:
-    """The commands that filled this folder."""
-    return list((runs.read_json(out / COMMANDS) or {}).get("commands", []))
+    """The commands that filled this folder; none if its file holds something else."""
+    commands = (runs.read_json(out / COMMANDS) or {}).get("commands")
+    return [line for line in commands if isinstance(line, str)] if isinstance(commands, list) else []

@@ -35,7 +35,7 @@ _WORDS = {str: "a text", int: "a whole number", float: "a number", dict: "an obj
 
 
 class ReportError(RuntimeError):
-    """There is nothing to report, or it cannot be reported so; the message says why in a sentence."""
+    """There is nothing to report, or a file that cannot be used; the message says why in a sentence."""
 
 
 # --- reading the runs ----------------------------------------------------------------------------------------------
