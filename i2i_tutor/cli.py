@@ -71,6 +71,8 @@ def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
             _fail(str(error))
         except ModuleNotFoundError as error:
             _fail(f"this command needs {error.name}: pip install 'i2i-tutor[batch]'")
+        except BrokenPipeError:  # `i2i-tutor claims | head` has seen enough; typer ends quietly
+            raise
         except OSError as error:
             place = Path(error.filename or ".").absolute()
             _fail(runner.disk_sentence(str(error), place) or str(error))
@@ -273,7 +275,7 @@ def batch_command(
     ] = None,
     chapters_dir: Chapters = None,
 ) -> None:
-    """Execute chapters x seeds x settings; what is finished is skipped, what was interrupted continues."""
+    """Execute chapters x seeds x settings. What is finished is skipped, what was interrupted continues."""
     gpus = () if scheduler else _local_gpus(gpu)
     entries = _entries(chapters or [], profile, seeds, settings or [], grid)
     jobs = plan.jobs(entries, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
@@ -382,7 +384,7 @@ def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Pa
 @main.command("report")
 @_clear_errors
 def report_command(folder: Runs) -> None:
-    """Write a table (results.csv) and a page with pictures (report.html) about a folder of runs."""
+    """Write a table and a page about a folder of runs. They are called results.csv and report.html."""
     for path in report.write_report(folder, plan.recalled_commands(folder)):
         typer.echo(path)
     _tell_what_is_left_out(folder)
@@ -395,7 +397,7 @@ def collect(
     to: Annotated[Path, typer.Option(help="The JSON file to write, for example book/results/NAME.json.")],
     keep: Annotated[bool, typer.Option("--keep", help="Keep the file's rows of other runs.")] = False,
 ) -> None:
-    """Write the small summary of a folder of runs that is committed and drawn by the book."""
+    """Write a folder of runs as a small file. It is committed and drawn by the book."""
     count = report.collect(folder, to, plan.recalled_commands(folder), keep)
     typer.echo(f"{to}: {count} runs")
     _tell_what_is_left_out(folder)
@@ -406,7 +408,7 @@ def collect(
 def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
-    """Print every claim that the runs decide; exit code 1 if one does not hold although it is expected to."""
+    """Judge the book's claims by a folder of runs. Exit code 1 if one does not hold although it is expected to."""
     verdicts = judge(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,15 +13,20 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from toys import CLAIMS, in_terminal, write_toy
 from typer.testing import CliRunner
 
+import i2i_tutor
 from i2i_tutor import cli
 from i2i_tutor.batch import report
 from i2i_tutor.cli import main
 from i2i_tutor.measuring import claims
 
 ROOT = Path(__file__).parents[1]
+
+
+COMMANDS = ["run", "batch", "report", "collect", "claims", "translate"]
 
 
 def call(*arguments):
@@ -106,6 +112,46 @@ def test_a_mistake_gets_one_sentence(arguments, sentence, chapters):
 
 def test_an_option_that_does_not_exist_is_exit_code_2():
     assert call("batch", "--what").exit_code == 2
+
+
+def test_the_version_is_that_of_the_package():
+    assert call("--version").stdout == f"i2i-tutor {i2i_tutor.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_is_short_or_long_and_every_command_has_a_whole_sentence(command):
+    short, long = call(*command, "-h"), call(*command, "--help")
+    assert short.exit_code == 0
+    assert short.stdout == long.stdout
+    if not command:
+        lines = short.stdout.partition("Commands:")[2].split("\n")
+        assert [line.split()[0] for line in lines if line.strip()] == COMMANDS
+        assert all(line.endswith(".") and not line.endswith("...") for line in lines if line.strip())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932"])
+@pytest.mark.parametrize("arguments", [["claims"], ["run", "--help"], ["run", "nöwhere–"]])
+def test_any_terminal_s_encoding_will_do(arguments, encoding, tmp_path):
+    if arguments == ["claims"]:
+        row = json.loads((ROOT / "book/results/claims.json").read_text(encoding="utf-8"))["rows"][0]
+        (tmp_path / "run–1").mkdir()
+        (tmp_path / "run–1/results.json").write_text(json.dumps(row | {"profile": "smoke"}))
+        arguments = [*arguments, str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "i2i_tutor.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert b"Traceback" not in done.stderr
+    assert b"Error" not in done.stderr, done.stderr
+    assert done.returncode == (1 if "nöwhere–" in arguments else 0), done.stderr
+    assert done.stdout or done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
+    command = f"{shlex.quote(sys.executable)} -m i2i_tutor.cli claims {shlex.quote(str(tmp_path))} | true"
+    row = json.loads((ROOT / "book/results/claims.json").read_text(encoding="utf-8"))["rows"][0]
+    (tmp_path / "results.json").write_text(json.dumps(row))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(chapters, tmp_path):
@@ -326,7 +372,8 @@ def test_the_book_s_claim_of_today_decides_whatever_a_results_file_says(tmp_path
     (row,) = report.gather(tmp_path)
     assert (row["claims.even.held"], row["claims.even.difference"]) == (False, 0.5)
     assert call("report", tmp_path).exit_code == 0
-    assert "| 01_toy | fast | the toy is even | 0: no | not held |" in (tmp_path / "report.md").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"<td class=\"verdict not-held\">✗ not held</td>\s*<td>the toy is even", page)
 
 
 @pytest.mark.parametrize(
@@ -369,21 +416,39 @@ def test_the_committed_runs_pass_make_claims_though_their_files_hold_old_copies(
     assert done.stdout.count("(difference ") == len(live)
 
 
-def test_report_writes_table_page_and_plot(tmp_path):
+def test_report_writes_a_table_and_a_page(tmp_path):
     finished_run(tmp_path, 0)
     finished_run(tmp_path, 0, arm="other")
     done = call("report", tmp_path)
     assert done.exit_code == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
-        "results.csv",
-        "report.md",
-        "report-01_toy.png",
-    }
-    assert "| method.iou | other | 0.3333 | 0.3333 |" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "report-01_toy.png").read_bytes().startswith(b"\x89PNG")
+    assert done.stdout.split() == [str(tmp_path / "results.csv"), str(tmp_path / "report.html")]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"results.csv", "report.html"}
     header, first, _ = (tmp_path / "results.csv").read_text().splitlines()
     assert header.startswith("chapter,arm,seed,profile,source,state,seconds")
     assert first.startswith("01_toy,fast,0,fast,procedural,finished")
+
+
+@pytest.mark.parametrize("command", ["report", "claims", "collect"])
+def test_files_that_no_run_wrote_are_named_and_left_out(command, tmp_path, book):
+    runs = tmp_path / "deep" / "runs"
+    finished_run(runs, 0)
+    for name, content in {
+        "a/results.json": {"chapter": "x/../../../escaped", "seed": 0, "metrics": {"method": []}},
+        "b/status.json": {"state": "ok"},
+        "c/status.json": [1],
+        "d/results.json": {"name": "a project"},
+    }.items():
+        (runs / name).parent.mkdir()
+        (runs / name).write_text(json.dumps(content))
+    (runs / "batch.json").write_text('{"commands": 5}')
+    before = set(tmp_path.rglob("*"))
+    done = call(command, runs, *(["--to", runs / "x.json"] if command == "collect" else []))
+    assert done.exit_code == 0, done.stderr
+    assert [line.split(" (")[0] for line in done.stderr.splitlines()] == [f"{name} is unreadable" for name in "abcd"]
+    assert (
+        "a is unreadable (results.json: metrics of 'method' is []; expected an object) and not counted" in done.stderr
+    )
+    assert {path.parent for path in set(tmp_path.rglob("*")) - before} <= {runs}
 
 
 @pytest.mark.parametrize("command", ["claims", "report"])
@@ -406,6 +471,20 @@ def test_translate_says_in_a_sentence_that_there_is_no_checkpoint(tmp_path):
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
     assert os.fspath(tmp_path) in done.stderr
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:77", "cuda"])
+def test_translate_says_in_a_sentence_that_there_is_no_such_device(device, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    done = call("translate", "--checkpoint", tmp_path, "--device", device, tmp_path / "a.png", tmp_path / "out")
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"device is {device!r}")
+    assert len(line) < 100
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupt_that_a_callback_swallowed_is_not_lost():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from i2i_tutor.measuring.claims import Run, Verdict, claims, judge
+from i2i_tutor.measuring.claims import Run, Verdict, judge
 
 PICTURES = 12  # a chapter
 PICTURE_SIZE = (720, 540)  # pixels, at most: twice what a thumbnail is shown at
@@ -45,7 +45,7 @@ def render(folder: Path, runs: Sequence[Run], unfinished: Sequence[Run], command
     for name in dict.fromkeys(run["chapter"] for run in runs):
         some = [run for run in runs if run["chapter"] == name]
         pictures, room = _pictures(folder, some, room)
-        chapters.append(_chapter(name, some, pictures))
+        chapters.append(_chapter(name, some, verdicts, pictures))
     return environment.get_template("page.html").render(
         title=folder.resolve().name,
         time=time,
@@ -69,10 +69,12 @@ def _bad_news_first(verdict: Verdict) -> int:
     return ("not held", "held", "not judged", "not run yet").index(verdict.state) - 2 * verdict.failed
 
 
-def _chapter(name: str, runs: Sequence[Run], pictures: Sequence["Picture"]) -> dict[str, Any]:
+def _chapter(
+    name: str, runs: Sequence[Run], verdicts: Sequence[Verdict], pictures: Sequence["Picture"]
+) -> dict[str, Any]:
     table = _table(runs)
     parts = list(dict.fromkeys(part for rows in table.values() for _, part in rows))
-    deciding = {claim.metric for claim in claims(name)}
+    deciding = {verdict.claim.metric for verdict in verdicts if verdict.claim.chapter == name}
     plots = [plot for metric, rows in table.items() if (plot := _plot(metric, rows, parts))]
     return {
         "name": name,

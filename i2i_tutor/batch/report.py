@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i_tutor.batch import page
-from i2i_tutor.batch.runs import RESULTS, STATUS, is_busy, read_json
+from i2i_tutor.batch.runs import RESULTS, STATES, STATUS, is_busy, read_json
 from i2i_tutor.files import write_text
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.claims import Verdict, judge
@@ -25,7 +25,7 @@ LARGEST_SUMMARY = 200_000  # bytes
 
 # What must be there, and what may be, in the two files of a run
 Form = tuple[dict[str, type], dict[str, type]]
-STATUS_FORM: Form = ({"state": str, "chapter": str, "arm": str, "seed": int}, {"parameters": dict, "attempts": int})
+STATUS_FORM: Form = ({"state": str}, {"chapter": str, "arm": str, "seed": int, "parameters": dict, "attempts": int})
 RESULTS_FORM: Form = (
     {"chapter": str, "seed": int, "metrics": dict},
     {"profile": str, "source": str, "parameters": dict, "trainings": dict, "judge": str, "versions": dict},
@@ -70,6 +70,8 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         where = {"folder": place.relative_to(folder).as_posix()}
         status = read_json(place / STATUS) if (place / STATUS).is_file() else None
         problem = wrong_form(status, STATUS_FORM) if (place / STATUS).is_file() else ""
+        if status is not None and not problem and status["state"] not in STATES:
+            problem = f"state is {status['state'][:60]!r}; expected {', '.join(STATES)}"
         if problem:
             others.append(where | {"state": "unreadable", "sentence": f"{STATUS}: {problem}"})
             continue

@@ -27,7 +27,7 @@ STATUS, RESULTS, NOTEBOOK, LOG = "status.json", "results.json", "notebook.ipynb"
 LOCK = ".i2i-tutor.lock"
 _FOLDERS = ("figures", "checkpoints")
 _FILES = (RESULTS, NOTEBOOK, LOG, STATUS)
-_STATES = ("running", "finished", "failed")
+STATES = ("running", "finished", "failed")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     status = read_json(folder / STATUS) or {}
     texts = all(isinstance(status.get(key), str) for key in ("chapter", "arm", "started"))
     numbers = all(isinstance(status.get(key), int | float) for key in ("seed", "attempts", "seconds"))
-    form = texts and numbers and isinstance(status.get("parameters"), dict) and status.get("state") in _STATES
+    form = texts and numbers and isinstance(status.get("parameters"), dict) and status.get("state") in STATES
     return status if form and re.fullmatch("[0-9a-f]{16}", str(status.get("code"))) else None
 
 
