@@ -8,9 +8,12 @@ import math
 import os
 import sys
 import uuid
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from tqdm.std import tqdm
+
+T = TypeVar("T")
 
 LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} passed, {remaining} left{postfix}"
 PATIENCE = 30.0  # seconds after which a log is told again
@@ -46,6 +49,14 @@ def bar(
         shape = {"dynamic_ncols": True} if sized else {"ncols": 80, "nrows": 24}
         return tqdm(file=file, **shape, **options)
     return _Lines(file, options)
+
+
+def each(items: Sequence[T], title: str, unit: str) -> Iterator[T]:
+    """The items one by one, with a bar."""
+    with bar(len(items), title=title, unit=unit) as moved:
+        for item in items:
+            yield item
+            moved.update()
 
 
 class _Lines(tqdm):

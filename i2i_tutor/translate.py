@@ -12,9 +12,8 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from i2i_tutor import devices, methods
+from i2i_tutor import devices, methods, progress
 from i2i_tutor.data.download import FULL
 from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack
 from i2i_tutor.data.streams import to_tensor, to_uint8
@@ -108,7 +107,7 @@ def _translate_all(
 ) -> list[Path]:
     written: list[Path] = []
     failures: list[str] = []
-    for path, target in tqdm(jobs, desc="translate", unit="picture", disable=bool(os.environ.get("I2I_QUIET"))):
+    for path, target in progress.each(jobs, "translate", "picture"):
         try:
             image = read_rgb(path)
         except DataError as error:

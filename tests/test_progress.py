@@ -58,6 +58,12 @@ def test_a_hidden_bar_says_nothing(shown, quiet, monkeypatch):
     assert file.getvalue() == ""
 
 
+def test_items_come_with_a_bar(monkeypatch, capsys):
+    monkeypatch.delenv("I2I_QUIET")
+    assert list(progress.each("abc", "letters", "letter")) == ["a", "b", "c"]
+    assert capsys.readouterr().err.splitlines()[-1].startswith("letters: 3 of 3 letters")
+
+
 class Cell:
     """A notebook's cell: keeps its outputs, and the messages that a kernel sent."""
 

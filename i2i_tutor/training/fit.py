@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from i2i_tutor import processes
+from i2i_tutor import devices, processes
 from i2i_tutor.methods.base import Batch, Method
 from i2i_tutor.progress import bar as progress_bar
 from i2i_tutor.schedules import Schedule, constant
@@ -143,7 +143,7 @@ def fit(
         ValueError: several processes train a method whose batches cannot be divided.
         CheckpointError: a checkpoint cannot be written or read, or belongs to other settings.
     """
-    device = torch.device(device)
+    device = devices.find(device)
     folder = Path(folder) if folder is not None else None
     context = autocast(device, precision)
     history = History(arithmetic="fp32" if context is nullcontext else "bf16")
