@@ -24,7 +24,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 FIRST_PARTS = ("method", "baseline")
 COLOURS = 6  # that the page has marks for; further parts begin again
 
-Table = dict[str, dict[tuple[str, str], dict[int, float | None]]]  # metric -> (arm, part) -> seed -> value
+Seeds = list[tuple[int, float]]  # what every run says; a seed that was run twice stands there twice
+Table = dict[str, dict[tuple[str, str], list[tuple[int, float | None]]]]  # metric -> (arm, part) -> (seed, value)
 
 
 def render(folder: Path, runs: Sequence[Run], unfinished: Sequence[Run], commands: Sequence[str], time: str) -> str:
@@ -96,7 +97,7 @@ def _table(runs: Iterable[Run]) -> Table:
         parts = run["metrics"]
         for part in sorted(parts, key=(*FIRST_PARTS, *parts).index):
             for metric, value in parts[part].items():
-                table.setdefault(metric, {}).setdefault((run["arm"], part), {})[run["seed"]] = value
+                table.setdefault(metric, {}).setdefault((run["arm"], part), []).append((run["seed"], value))
     return table
 
 
@@ -132,16 +133,19 @@ class Plot:
     summary: str
 
 
-def _plot(metric: str, rows: Mapping[tuple[str, str], Mapping[int, float | None]], parts: list[str]) -> Plot | None:
+def _plot(
+    metric: str, rows: Mapping[tuple[str, str], Iterable[tuple[int, float | None]]], parts: list[str]
+) -> Plot | None:
     """Lanes of dots under the names of their arms, with one axis for all; None if there is no finite number."""
     finite = {
-        key: {seed: v for seed, v in row.items() if v is not None and math.isfinite(v)} for key, row in rows.items()
+        key: [(seed, value) for seed, value in row if value is not None and math.isfinite(value)]
+        for key, row in rows.items()
     }
     groups = _groups({key: seeds for key, seeds in finite.items() if seeds})
-    every = [value for rows in groups.values() for row in rows for value in row.seeds.values()]
+    every = [value for found in groups.values() for row in found for _, value in row.seeds]
     if not every:
         return None
-    left = min(LONGEST, max(len(row.name) for rows in groups.values() for row in rows)) * LETTER + 10
+    left = min(LONGEST, max(len(row.name) for found in groups.values() for row in found)) * LETTER + 10
     axis = _Axis.of(min(every), max(every), left + MARGIN, WIDTH - RIGHT - MARGIN)
     lanes, headings, y = [], [], 0.0
     for heading, found in groups.items():
@@ -149,8 +153,8 @@ def _plot(metric: str, rows: Mapping[tuple[str, str], Mapping[int, float | None]
             headings.append((y + HEADING - 4, heading))
             y += HEADING
         for row in found:
-            mean = statistics.fmean(row.seeds.values())
-            dots = [(axis.x(value), f"{row.about}, seed {seed}: {number(value)}") for seed, value in row.seeds.items()]
+            mean = statistics.fmean(value for _, value in row.seeds)
+            dots = [(axis.x(value), f"{row.about}, seed {seed}: {number(value)}") for seed, value in row.seeds]
             mark = parts.index(row.part) % COLOURS
             lanes.append(Lane(row.name, mark, y + LANE / 2, dots, axis.x(mean), number(axis.snapped(mean))))
             y += LANE
@@ -163,22 +167,22 @@ class _Row:
     name: str
     part: str
     about: str
-    seeds: dict[int, float]
+    seeds: Seeds
 
 
-def _groups(rows: Mapping[tuple[str, str], dict[int, float]]) -> dict[str, list[_Row]]:
+def _groups(rows: Mapping[tuple[str, str], Seeds]) -> dict[str, list[_Row]]:
     """Heading -> rows. An arm with one row needs none; what several arms have in common stands once, at the end."""
     having: dict[tuple, list[str]] = {}
     for (arm, part), seeds in rows.items():
-        having.setdefault((part, *sorted(seeds.items())), []).append(arm)
+        having.setdefault((part, *seeds), []).append(arm)
     arms = list(dict.fromkeys(arm for arm, _ in rows))
     own: dict[str, list[_Row]] = {arm: [] for arm in arms}
     common: list[_Row] = []
     for (part, *pairs), those in having.items():
         if len(those) == 1:
-            own[those[0]].append(_Row(part, part, f"{those[0]}, {part}", dict(pairs)))
+            own[those[0]].append(_Row(part, part, f"{those[0]}, {part}", list(pairs)))
         else:
-            common.append(_Row(f"{part}, {len(those)} arms", part, f"{', '.join(those)}: {part}", dict(pairs)))
+            common.append(_Row(f"{part}, {len(those)} arms", part, f"{', '.join(those)}: {part}", list(pairs)))
     if len(arms) == 1:
         return {"": own[arms[0]]}
     if all(len(found) <= 1 for found in own.values()):

@@ -84,6 +84,14 @@ def test_what_all_arms_have_in_common_stands_there_once(tmp_path):
     assert "a, b, c: input copied, seed 0: 0.25" in dots(plot)
 
 
+def test_a_seed_that_was_run_twice_stands_there_twice(tmp_path):
+    for part, value in (("monday", 0.5), ("tuesday", 0.75)):
+        write_run(tmp_path / part, metrics={"method": {"iou": value}})
+    text = written(tmp_path)
+    assert set(dots(plots(text)["iou"])) == {"fast, method, seed 0: 0.5", "fast, method, seed 0: 0.75"}
+    assert '<td class="n">0.5, 0.75</td>' in text
+
+
 def test_a_value_that_is_no_number_is_a_dash_and_no_dot(tmp_path):
     write_run(tmp_path, "a", 0, metrics={"method": {"iou": 0.5, "lost": None}, "baseline": {"iou": math.nan}})
     write_run(tmp_path, "a", 1, metrics={"method": {"iou": 0.6, "lost": math.inf}, "baseline": {"iou": 0.25}})
