@@ -21,7 +21,7 @@ from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
 from i2i_tutor.batch.runs import Job
-from i2i_tutor.measuring.claims import Verdict, judge
+from i2i_tutor.measuring.claims import Verdict, decide
 from i2i_tutor.parameters import ParameterError
 
 main = typer.Typer(
@@ -207,7 +207,7 @@ def _show_results(folder: Path) -> None:
         typer.echo(f"  pictures  {folder / 'figures'} ({len(pictures)})")
     typer.echo(f"  results   {folder / runs.RESULTS}")
     results = runs.read_json(folder / runs.RESULTS) or {}  # of a finished run: it is there, and whole
-    _claims_table(judge([results | {"arm": "run"}]))
+    _claims_table(decide([results | {"arm": "run"}]))
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
     """Print every claim over its seeds; exit code 1 if an expected one does not hold."""
-    verdicts = judge(report.read_runs(folder))
+    verdicts = decide(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")
     _claims_table(verdicts)

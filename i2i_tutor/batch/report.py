@@ -12,7 +12,7 @@ from typing import Any
 from i2i_tutor.batch.runs import RESULTS, STATUS, is_busy, read_json
 from i2i_tutor.files import write_atomically, write_text
 from i2i_tutor.measuring import results
-from i2i_tutor.measuring.claims import Verdict, judge
+from i2i_tutor.measuring.claims import Verdict, decide
 
 FIRST_COLUMNS = ("chapter", "arm", "seed", "profile", "source", "state", "seconds", "peak_memory_mib", "device")
 ROW_KEYS = (
@@ -88,7 +88,7 @@ def gather(folder: Path | str) -> list[dict[str, Any]]:
 def _decided(run: Mapping[str, Any]) -> dict[str, Any]:
     """What a run by itself says to the book's claims."""
     row: dict[str, Any] = {}
-    for verdict in judge([run]):
+    for verdict in decide([run]):
         ((_, decision),) = verdict.seeds
         name = f"claims.{verdict.claim.id}"
         row |= {f"{name}.held": decision.held, f"{name}.difference": decision.difference}
@@ -167,7 +167,7 @@ def _markdown(
         plot = plots.get(chapter)
         if plot:
             lines += [f"![A dot per run for every metric and arm of {chapter}]({plot.name})", ""]
-    if claims := judge(runs):
+    if claims := decide(runs):
         lines += ["## Claims", "", "| chapter | arm | claim | seeds | held |", "|---|---|---|---|---|"]
         for one in claims:
             cells = (one.claim.chapter, arm_of(one), one.claim.text, each_seed(one), one.state)
