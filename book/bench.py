@@ -26,9 +26,12 @@
 import json
 import statistics
 
+from IPython.display import display
+
 from i2i_tutor import plots
 from i2i_tutor.files import book_file
 
+# %% tags=["hide-input"]
 try:
     machines = json.loads(book_file("results/bench.json").read_text(encoding="utf-8"))["machines"]
 except FileNotFoundError:
@@ -162,7 +165,7 @@ if parts("curves"):
     at = range(found["window"], found["steps"] + 1, found["window"])
     for precision in ("fp32", "bf16"):
         curves |= {f"{name}, {precision}": (at, values) for name, values in found[precision].items()}
-    display(plots.lines(curves, x=f"step (means of {found['window']})", y="weighted loss"))  # noqa: F821
+    display(plots.lines(curves, x=f"step (means of {found['window']})", y="weighted loss"))
 
 # %% [markdown]
 # A GAN magnifies small differences, so the two runs cannot stay equal.

@@ -30,19 +30,19 @@ from i2i_tutor.measuring.claims import claims
 # ## Chapter 1, pix2pix
 
 # %% tags=["hide-input"]
-plots.table(*results.verdicts("01_pix2pix"))
+plots.table(*results.claims_table("01_pix2pix"))
 
 # %% [markdown]
 # ## Chapter 2, CycleGAN
 
 # %% tags=["hide-input"]
-plots.table(*results.verdicts("02_cyclegan"))
+plots.table(*results.claims_table("02_cyclegan"))
 
 # %% [markdown]
 # ## Chapter 5, PixelDA
 
 # %% tags=["hide-input"]
-plots.table(*results.verdicts("05_pixelda"))
+plots.table(*results.claims_table("05_pixelda"))
 
 # %% [markdown]
 # ## Where the numbers come from

@@ -705,7 +705,7 @@ plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU
 run.claims_table(predictions)
 
 # %%
-plots.table(*results.verdicts("01_pix2pix"))
+plots.table(*results.claims_table("01_pix2pix"))
 
 # %% [markdown]
 # (p11)=

@@ -801,7 +801,7 @@ plots.lines(
 run.claims_table(predictions)
 
 # %%
-plots.table(*results.verdicts("02_cyclegan"))
+plots.table(*results.claims_table("02_cyclegan"))
 
 # %% [markdown]
 # ## Break it

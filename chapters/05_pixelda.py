@@ -758,7 +758,7 @@ plots.table(*results.table(swept, arms, OBJECTS))
 run.claims_table(predictions)
 
 # %%
-plots.table(*results.verdicts("05_pixelda"))
+plots.table(*results.claims_table("05_pixelda"))
 
 # %% [markdown]
 # ## Break it

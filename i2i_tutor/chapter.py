@@ -17,7 +17,7 @@ from torch import Tensor
 from i2i_tutor import devices, parameters, plots
 from i2i_tutor.film import Film
 from i2i_tutor.measuring import results
-from i2i_tutor.measuring.claims import judge
+from i2i_tutor.measuring.claims import decide
 from i2i_tutor.measuring.provenance import provenance
 from i2i_tutor.methods.base import Method, Recipe
 from i2i_tutor.parameters import Parameter, ParameterError, Profile, Range
@@ -99,7 +99,7 @@ class Run:
         At ``smoke``, and if a training was interrupted, nothing is judged: a dash stands in the place of the verdict.
         """
         rows = []
-        for verdict in judge([self._results() | {"arm": "this run"}]):
+        for verdict in decide([self._results() | {"arm": "this run"}]):
             claim, ((_, decision),) = verdict.claim, verdict.seeds
             guess = predictions.get(claim.id)
             rows.append((claim.text, claim.paper, decision.baseline, decision.value, decision.held, guess))

@@ -23,7 +23,7 @@ from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
 from i2i_tutor.batch.runs import Job
-from i2i_tutor.measuring.claims import Verdict, judge
+from i2i_tutor.measuring.claims import Verdict, decide
 from i2i_tutor.parameters import ParameterError
 
 
@@ -243,7 +243,7 @@ def _show_results(folder: Path) -> None:
         typer.echo(f"  pictures  {folder / 'figures'} ({len(pictures)})")
     typer.echo(f"  results   {folder / runs.RESULTS}")
     results = runs.read_json(folder / runs.RESULTS) or {}  # of a finished run: it is there, and whole
-    _claims_table(judge([results | {"arm": "run"}]))
+    _claims_table(decide([results | {"arm": "run"}]))
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
@@ -409,7 +409,7 @@ def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
     """Judge the book's claims by a folder of runs. Exit code 1 if one does not hold although it is expected to."""
-    verdicts = judge(report.read_runs(folder))
+    verdicts = decide(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")
     _claims_table(verdicts)

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PIP = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["uv", "pip"]
+# pip would uninstall the package from this environment first; uv leaves it alone
+INSTALL = (
+    [sys.executable, "-m", "pip", "install", "--ignore-installed"]
+    if importlib.util.find_spec("pip")
+    else ["uv", "pip", "install"]
+)
 pytestmark = pytest.mark.slow
 
 
@@ -35,7 +40,7 @@ def installed(request, wheel, tmp_path_factory) -> tuple[dict[str, str], Path]:
     """The environment variables with which Python finds the installed package, and its folder."""
     place = tmp_path_factory.mktemp("place")
     quiet = ["--quiet", "--no-deps", "--no-index", request.param, place]
-    subprocess.run([*PIP, "install", *map(str, quiet), str(wheel)], capture_output=True, check=True)
+    subprocess.run([*INSTALL, *map(str, quiet), str(wheel)], capture_output=True, check=True)
     package = next(place.rglob("i2i_tutor/__init__.py")).parent
     return os.environ | {"PYTHONPATH": str(package.parent)}, place
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from i2i_tutor.measuring.claims import Run, Verdict, judge
+from i2i_tutor.measuring.claims import Run, Verdict, decide
 
 PICTURES = 12  # a chapter
 PICTURE_SIZE = (720, 540)  # pixels, at most: twice what a thumbnail is shown at
@@ -40,7 +40,7 @@ def render(folder: Path, runs: Sequence[Run], unfinished: Sequence[Run], command
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    verdicts = sorted(judge(runs), key=_bad_news_first)
+    verdicts = sorted(decide(runs), key=_bad_news_first)
     room = LARGEST_PICTURES
     chapters = []
     for name in dict.fromkeys(run["chapter"] for run in runs):

@@ -12,7 +12,7 @@ from i2i_tutor.batch import page
 from i2i_tutor.batch.runs import RESULTS, STATES, STATUS, is_busy, read_json
 from i2i_tutor.files import write_text
 from i2i_tutor.measuring import results
-from i2i_tutor.measuring.claims import Verdict, judge
+from i2i_tutor.measuring.claims import Verdict, decide
 
 FIRST_COLUMNS = ("chapter", "arm", "seed", "profile", "source", "state", "seconds", "peak_memory_mib", "device")
 ROW_KEYS = (
@@ -143,7 +143,7 @@ def gather(folder: Path | str) -> list[dict[str, Any]]:
 def _decided(run: Mapping[str, Any]) -> dict[str, Any]:
     """What a run by itself says to the book's claims."""
     row: dict[str, Any] = {}
-    for verdict in judge([run]):
+    for verdict in decide([run]):
         ((_, decision),) = verdict.seeds
         name = f"claims.{verdict.claim.id}"
         row |= {f"{name}.held": decision.held, f"{name}.difference": decision.difference}

@@ -1,4 +1,4 @@
-"""The one judge of the book's claims, always against ``book/claims.toml``. Loads no torch, for the command line.
+"""The one place that decides the book's claims, always by ``book/claims.toml``. Loads no torch, for the command line.
 
 A results file says what was measured. What that decides is worked out here whenever somebody asks, so no file holds a
 copy of a claim that could grow old.
@@ -160,10 +160,10 @@ def over_seeds(claim: Claim, runs: Iterable[Run], arm: str | None = None) -> Ver
     return Verdict(claim, arm, seeds)
 
 
-def judge(runs: Iterable[Run], book: Sequence[Claim] | None = None) -> list[Verdict]:
+def decide(runs: Iterable[Run], book: Sequence[Claim] | None = None) -> list[Verdict]:
     """Every claim that some runs can decide: first those of each chapter and setting, then those between settings.
 
-    ``book`` holds the claims to judge by; None: those of ``book/claims.toml``.
+    ``book`` holds the claims; None: those of ``book/claims.toml``.
     """
     book = claims() if book is None else book
     settings: dict[tuple[str, str], list[Run]] = {}

@@ -68,7 +68,7 @@ def verdict(claim: Claim) -> Verdict:
     return over_seeds(claim, sweep("claims" if claim.live else claim.chapter.split("_", 1)[1]))
 
 
-def verdicts(chapter: str) -> tuple[list[str], list[list[str]]]:
+def claims_table(chapter: str) -> tuple[list[str], list[list[str]]]:
     """Header and lines of a table: a chapter's claims with their numbers (baseline → arm) for each committed seed."""
     lines = []
     for claim in claims(chapter):

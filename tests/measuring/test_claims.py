@@ -1,4 +1,4 @@
-"""Claims are decided by their margin, over seeds, by one judge that knows only the book's claims of today."""
+"""Claims are decided by their margin, over seeds, in one place that knows only the claims of today."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from i2i_tutor.measuring.claims import Claim, Decision, Verdict, claims, counts, judge, over_seeds
+from i2i_tutor.measuring.claims import Claim, Decision, Verdict, claims, counts, decide, over_seeds
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,16 +74,16 @@ def test_a_live_claim_is_decided_in_each_run_and_another_between_arms_of_one_see
 
 def test_a_seed_that_was_run_twice_counts_twice():
     runs = [run(0, metrics={"a": {"iou": value}, "b": {"iou": 0.5}}) for value in (0.7, 0.5)]
-    (verdict,) = judge(runs, [claim(live=True)])
+    (verdict,) = decide(runs, [claim(live=True)])
     assert [one.held for _, one in verdict.seeds] == [True, False]
     swept = [run(0, arm, {"method": {"iou": value}}) for arm, value in (("a", 0.7), ("a", 0.5), ("b", 0.5))]
     assert [one.held for _, one in over_seeds(claim(), swept).seeds] == [True, False]
 
 
-def test_the_judge_takes_each_setting_apart_and_leaves_out_what_nobody_measured():
+def test_each_setting_is_taken_apart_and_what_nobody_measured_is_left_out():
     book = [claim(id="live", live=True), claim(id="swept"), claim(id="absent", metric="x"), claim(chapter="02_other")]
     good, bad = ({"a": {"iou": value}, "b": {"iou": 0.5}, "method": {"iou": value}} for value in (0.7, 0.5))
-    verdicts = judge([run(0, "a", good), run(1, "a", good), run(0, "b", bad)], book)
+    verdicts = decide([run(0, "a", good), run(1, "a", good), run(0, "b", bad)], book)
     assert [(one.claim.id, one.arm, one.state) for one in verdicts] == [
         ("live", "a", "held"),
         ("live", "b", "not held"),
@@ -109,15 +109,15 @@ def test_a_claim_holds_when_it_holds_for_every_seed(held, state):
         assert verdict.failed is (expected and state == "not held")
 
 
-def test_smoke_and_interrupted_runs_judge_nothing():
+def test_smoke_and_interrupted_runs_decide_nothing():
     metrics = {"a": {"iou": 0.7}, "b": {"iou": 0.5}}
     trained = {"a": {"interrupted": False}, "b": {"interrupted": True}}
     for left_out in ({"profile": "smoke"}, {"trainings": trained}):
         assert not counts(run(**left_out))
-        (verdict,) = judge([run(metrics=metrics, **left_out)], [claim(live=True)])
+        (verdict,) = decide([run(metrics=metrics, **left_out)], [claim(live=True)])
         assert verdict.seeds[0][1] == Decision(0.5, 0.7, None)
     pair = [run(0, "a", {"method": {"iou": 0.7}}), run(0, "b", {"method": {"iou": 0.5}}, trainings=trained)]
-    assert judge(pair, [claim()])[0].state == "not judged"
+    assert decide(pair, [claim()])[0].state == "not judged"
     assert counts(run(trainings=None))  # as rows of older files
 
 
@@ -145,7 +145,7 @@ def test_a_rule_in_words():
     assert claim(direction="close").rule == "iou within 0.1"
 
 
-def test_the_judge_loads_no_torch():
+def test_claims_and_results_load_no_torch():
     code = "import sys; from i2i_tutor.measuring import claims, results; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
@@ -157,17 +157,17 @@ def test_no_expected_claim_fails_on_the_committed_runs():
     rows = [
         row for path in (ROOT / "book/results").glob("*.json") for row in json.loads(path.read_text()).get("rows", [])
     ]
-    verdicts = judge(row for row in rows if "chapter" in row)
+    verdicts = decide(row for row in rows if "chapter" in row)
     assert {one.claim.id for one in verdicts if one.arm == "fast"} == {one.id for one in claims() if one.live}
     assert len([one for one in verdicts if one.arm is None]) > 20
     assert [one.claim.id for one in verdicts if one.failed and one.arm in ("fast", None)] == []
 
 
-def test_the_judge_agrees_with_what_was_written_when_the_runs_were_made():
+def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
     """Files of the old form hold a copy of each claim; its numbers are those that we take from the metrics."""
     rows = json.loads((ROOT / "book/results/claims.json").read_text())["rows"]
     written = {(row["seed"], one["id"]): one for row in rows for one in row.get("claims", [])}
-    for verdict in judge(rows):
+    for verdict in decide(rows):
         for seed, decision in verdict.seeds:
             old = written.get((seed, verdict.claim.id))
             if old:  # a file of today's form holds none

@@ -67,7 +67,7 @@ def test_the_table_of_claims_has_every_seed_and_what_it_decides(monkeypatch):
     live = [{"chapter": "01_toy", "arm": "x", "seed": 0, "metrics": {"a": {"iou": 0.5}, "b": {"iou": 0.45}}}]
     monkeypatch.setattr(results, "sweep", lambda name: {"toy": rows, "claims": live}[name])
     monkeypatch.setattr(results, "claims", lambda chapter: book)
-    header, lines = results.verdicts("01_toy")
+    header, lines = results.claims_table("01_toy")
     assert {len(header), *map(len, lines)} == {5}
     assert {line[2] for line in lines} == {"iou higher by 0.1", "x higher by 0.1"}
     assert [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in line[-2:]] for line in lines] == [
