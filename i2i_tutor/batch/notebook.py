@@ -1,7 +1,6 @@
 """How papermill executes a notebook here: with this very Python, saved atomically, and with a bound on what is kept."""
 
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -57,7 +56,6 @@ def execute(
     from papermill.engines import papermill_engines
     from papermill.iorw import papermill_io
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it cannot read "str | None", and says so at length
     papermill_io.register(str(target.parent), _atomic_handler())
     papermill_engines.register("i2i", _engine(log, on_cell, on_stderr, on_bar))
     papermill.execute_notebook(
