@@ -94,7 +94,7 @@ TINY = {"size": SIZE, "batch": 2, "steps": 2, "base": 2}
 PIX2PIX = method(pix2pix.Pix2Pix, **TINY, depth=5, load_size=36)
 GREY_NOISE = method(pix2pix.Pix2Pix, **TINY, depth=5, load_size=36, in_channels=1, noise=True)
 CYCLEGAN = method(cyclegan.CycleGAN, **TINY, blocks=1, load_size=36, patch_layers=1)
-PIXELDA = method(pixelda.PixelDA, size=SIZE, batch=2, steps=2, width=4, blocks=1, judge_width=2, task_width=2)
+PIXELDA = method(pixelda.PixelDA, size=SIZE, batch=2, steps=2, width=4, blocks=1, discriminator_width=2, task_width=2)
 EVERYTHING = NEVER | {k: v for k, v in LAYOUT.items() if k not in ("doubles", "halves", "elsewhere")} | VALUES
 OTHER_SHAPES = {"fewer": IMAGES[:4], "one channel": IMAGES[:, :1], "smaller": IMAGES[..., :16]}
 ODD_MASKS = {"(16, 16)": torch.ones(16, 16), "()": torch.ones(()), "no mask axis": MASKS[:, 0], "fewer": MASKS[:4]}
