@@ -209,7 +209,7 @@ def parameters_command(
     chapter: Annotated[str, typer.Argument(help="01_pix2pix, pix2pix, or the path of a notebook.")],
     chapters_dir: Chapters = None,
 ) -> None:
-    """Print what a chapter's parameters mean, what they may be, and their defaults."""
+    """Print a chapter's parameters. What they mean, what they may be, and their defaults."""
     for name, parameter in parameters.of_notebook(plan.find_chapter(chapter, chapters_dir)).items():
         default = "none" if parameter.default is None else repr(parameter.default)
         typer.echo(f"{name}: {parameter.help}\n    {parameter.legal()}; default {default}")

@@ -26,6 +26,7 @@ def bar(
     title: str = "",
     *,
     unit: str = "step",
+    scaled: bool = False,
     shown: bool | None = None,
     file: Any = None,
 ) -> tqdm:
@@ -33,13 +34,14 @@ def bar(
 
     Args:
         initial: steps that were done before; they do not count for the time left.
+        scaled: whether numbers are shortened, 12.3M for 12,345,678.
         shown: by default unless the environment variable ``I2I_QUIET`` is set.
         file: where to write (``write``, ``flush``, ``isatty``); by default to the notebook's cell, or else to stderr.
     """
     hidden = bool(os.environ.get("I2I_QUIET")) if shown is None else not shown
     # A bar is redrawn twice a second at most, however fast the steps are
-    options: dict[str, Any] = {"miniters": 1, "mininterval": 0.5, "unit": unit, "disable": hidden}
-    options |= {"total": total, "initial": initial, "desc": title}
+    options: dict[str, Any] = {"miniters": 1, "mininterval": 0.5, "disable": hidden}
+    options |= {"total": total, "initial": initial, "desc": title, "unit": unit, "unit_scale": scaled}
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if file is None and getattr(shell, "kernel", None) is not None:
         return _Published(shell.display_pub, options)
@@ -86,7 +88,7 @@ class _Published(tqdm):
         super().__init__(file=io.StringIO(), ascii=False, **options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        numbers = {"key": self.key, "title": self.desc, "unit": self.unit}
+        numbers = {"key": self.key, "title": self.desc, "unit": self.unit, "scaled": self.unit_scale}
         numbers |= {"step": self.n, "total": self.total, "initial": self.initial, "note": self.postfix or ""}
         transient = {"display_id": self.key, KEY: numbers}
         self.publisher.publish({"text/plain": str(self)}, transient=transient, update=self.begun)
@@ -110,7 +112,7 @@ class Follower:
         if numbers["key"] != self.key:
             self.close()
             self.key, start = numbers["key"], numbers["initial"]
-            options = {"unit": numbers["unit"], "shown": True, "file": self.file}
+            options = {"unit": numbers["unit"], "scaled": numbers["scaled"], "shown": True, "file": self.file}
             self.bar = bar(numbers["total"], start, numbers["title"], **options)
         if self.bar is not None:
             self.bar.set_postfix_str(numbers["note"], refresh=False)

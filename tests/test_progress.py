@@ -101,6 +101,17 @@ def test_a_notebook_keeps_one_line_of_each_bar_and_another_process_draws_them():
     assert lines[-1].endswith("l1=0.5")
 
 
+def test_large_numbers_are_shortened_in_another_process_too():
+    cell, log = Cell(), io.StringIO()
+    options = {"total": 12_000_000, "initial": 0, "desc": "facades", "unit": "byte", "unit_scale": True}
+    with progress._Published(cell, options) as bar:
+        bar.update(12_000_000)
+    follower = progress.Follower(log)
+    for message in cell.messages:
+        follower.show(progress.published(message))
+    assert log.getvalue().splitlines()[-1].startswith("facades: 12.0M of 12.0M bytes")
+
+
 def test_other_messages_of_a_kernel_hold_no_progress():
     assert progress.published({"content": {"name": "stderr", "text": "a warning"}}) is None
     assert progress.published({"content": {"data": {}, "transient": {"display_id": "1"}}}) is None

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import pooch
 import requests
-from tqdm.auto import tqdm
 
+from i2i_tutor import progress
 from i2i_tutor.files import write_text
 
 MARKER = ".i2i-tutor-sha256"  # written last: a folder that holds it is complete
@@ -187,13 +187,7 @@ def _receive(url: str, archive: Archive, file: BinaryIO) -> None:
     try:
         with (
             requests.get(url, stream=True, timeout=TIMEOUT) as response,
-            tqdm(
-                total=archive.bytes,
-                unit="B",
-                unit_scale=True,
-                desc=archive.name,
-                disable=bool(os.environ.get("I2I_QUIET")),
-            ) as bar,
+            progress.bar(archive.bytes, title=archive.name, unit="byte", scaled=True) as bar,
         ):
             if not response.ok:
                 raise _MirrorError(f"HTTP status {response.status_code}")

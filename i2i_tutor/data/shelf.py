@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from i2i_tutor import __version__
+from i2i_tutor import __version__, progress
 from i2i_tutor.data.download import cache_folder
 from i2i_tutor.data.images import DataError, jitter, resize, stack
 from i2i_tutor.files import write_atomically
@@ -105,9 +104,10 @@ def _in_threads(
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="check")
     try:
         results = pool.map(function, indices)
-        yield from tqdm(
-            results, "check", len(indices), unit="picture", disable=bool(os.environ.get("I2I_QUIET")) or not indices
-        )
+        with progress.bar(len(indices), title="check", unit="picture", shown=None if indices else False) as bar:
+            for result in results:
+                yield result
+                bar.update()
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of pictures
 
