@@ -408,7 +408,7 @@ def collect(
 def claims(
     folder: Runs = Path("runs/claims"),
 ) -> None:
-    """Judge the book's claims by a folder of runs. Exit code 1 if one does not hold although it is expected to."""
+    """Decide the book's claims by a folder of runs. Exit code 1 if one does not hold although it is expected to."""
     verdicts = decide(report.read_runs(folder))
     if not verdicts:
         raise report.ReportError(f"no finished run under {folder} can decide a claim of the book")

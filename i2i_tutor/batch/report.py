@@ -49,7 +49,7 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
     notebook executed by hand) counts as finished, and its arm is its folder's name. What no run has written is left
     to `unfinished`.
     """
-    return sorted(_read(folder)[0], key=lambda run: (run["chapter"], run["arm"], run["seed"]))
+    return sorted(_read(folder)[0], key=lambda run: (run["chapter"], run["arm"], run["seed"], run["folder"]))
 
 
 def unfinished(folder: Path) -> list[dict[str, Any]]:
