@@ -93,13 +93,11 @@ def _steps(game: Game, device: torch.device, rounds: int) -> Values:
     variants = {"textbook, fp32": lambda: seconds(lambda: [step(batch) for _ in range(game.steps)]) / game.steps}
     variants["fit, fp32"] = of_fit(game.make)
     variants["fit, fp32, channels last"] = of_fit(game.make, memory_format=torch.channels_last)
-    if game.in_one_call:
-        variants["fit, fp32, real and fake in one call"] = of_fit(game.in_one_call)
+    variants |= {f"fit, fp32, {what}": of_fit(make) for what, make in game.joined.items()}
     if has_native_bf16(device):
         variants["fit, bf16"] = of_fit(game.make, "bf16")
         variants["fit, bf16, channels last"] = of_fit(game.make, "bf16", torch.channels_last)
-        if game.in_one_call:
-            variants["fit, bf16, real and fake in one call"] = of_fit(game.in_one_call, "bf16")
+        variants |= {f"fit, bf16, {what}": of_fit(make, "bf16") for what, make in game.joined.items()}
     return rounds_of(variants, rounds)
 
 

@@ -1,8 +1,7 @@
-"""The games that are timed: pix2pix, and one of CycleGAN's size; each also as a textbook writes its step."""
+"""The games that are timed: pix2pix and CycleGAN, each also as a textbook writes its step, and with joined calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -10,84 +9,38 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from i2i_tutor import losses
-from i2i_tutor.methods.base import Batch, Method, Recipe, Turn
-from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
-from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
+from i2i_tutor.methods import cyclegan, pix2pix
+from i2i_tutor.methods.base import Batch, Method, Recipe
+from i2i_tutor.methods.cyclegan import CycleGAN
+from i2i_tutor.methods.pix2pix import Pix2Pix
 
 Step = Callable[[Batch], dict[str, float]]
 
 
-@dataclass(frozen=True)
-class CycleRecipe(Recipe):
-    """Two generators and two discriminators of CycleGAN's form."""
+class OneCallOfD(CycleGAN):
+    """CycleGAN with real and fake in one call of a discriminator: exact, because instance norm couples nothing."""
 
-    size: int = 256
-    batch: int = 1
-    steps: int = 1
-    base: int = 64
-    blocks: int = 9
-    patch_layers: int = 3
-    cycle: float = 10.0
+    def tell_apart(self, discriminator, real, fake):
+        logits = discriminator(torch.cat([real, fake])).chunk(2)
+        return 0.5 * losses.discriminator_loss(*logits, self.recipe.objective)
 
 
-class Cycle(Method):
-    """CycleGAN's objective: least squares, two cycles, a pool of fakes."""
+class OneCallOfG(CycleGAN):
+    """CycleGAN with three calls of generators instead of four; as exact."""
 
-    name = "cycle"
-    recipe: CycleRecipe
-    turns = (Turn("generators_loss", ("g_ab", "g_ba")), Turn("discriminators_loss", ("d_a", "d_b")))
-
-    def __init__(self, recipe: CycleRecipe):
-        super().__init__(recipe)
-        self.g_ab, self.g_ba = (ResNetGenerator(base=recipe.base, blocks=recipe.blocks) for _ in range(2))
-        self.d_a, self.d_b = (PatchGAN(3, recipe.base, recipe.patch_layers, "instance") for _ in range(2))
-        self.pool_a, self.pool_b = ImagePool(), ImagePool()
-
-    def optimisers(self):
-        adam = partial(Adam, lr=2e-4, betas=(0.5, 0.999), fused=True)
-        return dict.fromkeys(("g_ab", "g_ba", "d_a", "d_b"), adam)
-
-    def forward(self, scene, due):
+    def forward(self, scene):
         a, b = scene.batch["a"], scene.batch["b"]
-        scene.fake_a, scene.fake_b = self.g_ba(b), self.g_ab(a)
-
-    def generators_loss(self, scene):
-        terms = {}
-        for side, real, fake, back, judge in (
-            ("a", scene.batch["a"], scene.fake_b, self.g_ba, self.d_b),
-            ("b", scene.batch["b"], scene.fake_a, self.g_ab, self.d_a),
-        ):
-            terms[f"gan_{side}"] = losses.generator_loss(judge(fake), "least_squares")
-            terms[f"cycle_{side}"] = self.recipe.cycle * losses.l1(back(fake), real)
-        return terms
-
-    def discriminators_loss(self, scene):
-        terms = {}
-        for side, fake, pool, judge in (
-            ("a", scene.fake_a, self.pool_a, self.d_a),
-            ("b", scene.fake_b, self.pool_b, self.d_b),
-        ):
-            (old,) = pool.query(fake)
-            terms[f"d_{side}"] = 0.5 * self.judged(judge, scene.batch[side], old)
-        return terms
-
-    def judged(self, judge: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        return losses.discriminator_loss(judge(real), judge(fake), "least_squares")
+        scene.fake_b = self.g_ab(a)
+        scene.fake_a, scene.cycled_a = self.g_ba(torch.cat([b, scene.fake_b])).chunk(2)
+        scene.cycled_b = self.g_ab(scene.fake_a)
 
 
-class CycleInOneCall(Cycle):
-    """The same, with real and fake in one call of a discriminator: exact, because instance norm couples nothing."""
-
-    def judged(self, judge, real, fake):
-        return losses.discriminator_loss(*judge(torch.cat([real, fake])).chunk(2), "least_squares")
-
-
-class Pix2PixInOneCall(Pix2Pix):
+class Pix2PixOneCallOfD(Pix2Pix):
     """pix2pix with real and fake in one call of D; exact with instance norm."""
 
     def discriminator_loss(self, scene):
         x, y = scene.batch["input"], scene.batch["target"]
-        real, fake = self.judge(torch.cat([x, x]), torch.cat([y, scene.fake.detach()])).chunk(2)
+        real, fake = self.discriminate(torch.cat([x, x]), torch.cat([y, scene.fake.detach()])).chunk(2)
         return {"discriminator": 0.5 * losses.discriminator_loss(real, fake)}
 
 
@@ -128,13 +81,14 @@ def textbook_pix2pix(method: Pix2Pix) -> Step:
     return step
 
 
-def textbook_cycle(method: Cycle) -> Step:
-    """One step of the cycle game on the method's networks."""
+def textbook_cyclegan(method: CycleGAN) -> Step:
+    """One step of CycleGAN on the method's networks."""
     generators, discriminators = [method.g_ab, method.g_ba], [method.d_a, method.d_b]
     adam_g, adam_d = (
         Adam([p for net in nets for p in net.parameters()], lr=2e-4, betas=(0.5, 0.999))
         for nets in (generators, discriminators)
     )
+    recipe = method.recipe
 
     def objective(logits: Tensor, real: bool) -> Tensor:
         return F.mse_loss(logits, torch.full_like(logits, float(real)))
@@ -142,12 +96,15 @@ def textbook_cycle(method: Cycle) -> Step:
     def step(batch: Batch) -> dict[str, float]:
         a, b = batch["a"], batch["b"]
         fake_b, fake_a = method.g_ab(a), method.g_ba(b)
-        back_a, back_b = method.g_ba(fake_b), method.g_ab(fake_a)
+        cycled_a, cycled_b = method.g_ba(fake_b), method.g_ab(fake_a)
         freeze(discriminators, True)
         adam_g.zero_grad()
         gan = objective(method.d_b(fake_b), True) + objective(method.d_a(fake_a), True)
-        cycle = method.recipe.cycle * (F.l1_loss(back_a, a) + F.l1_loss(back_b, b))
-        (gan + cycle).backward()
+        cycle = recipe.lambda_forward * F.l1_loss(cycled_a, a) + recipe.lambda_backward * F.l1_loss(cycled_b, b)
+        loss = gan + cycle
+        if recipe.lambda_identity:
+            loss = loss + recipe.lambda_identity * (F.l1_loss(method.g_ab(b), b) + F.l1_loss(method.g_ba(a), a))
+        loss.backward()
         adam_g.step()
         freeze(discriminators, False)
         adam_d.zero_grad()
@@ -163,23 +120,30 @@ def textbook_cycle(method: Cycle) -> Step:
     return step
 
 
+# --- the table -------------------------------------------------------------------------------------------------------
+
+REAL_AND_FAKE, GENERATORS = "real and fake in one call", "generators' calls joined"
+
+
 @dataclass(frozen=True)
 class Game:
     """One row of the table of steps."""
 
     recipe: Recipe
     make: type[Method]
-    in_one_call: type[Method] | None
+    joined: dict[str, type[Method]]  # the same game with calls of one network joined, and which
     textbook: Callable[[Method], Step]
     keys: tuple[str, str]
     steps: int  # in one measurement
 
 
+PAIRS, PILES = ("input", "target"), ("a", "b")
+ONE_CALL = {REAL_AND_FAKE: OneCallOfD, GENERATORS: OneCallOfG}
 GAMES = {
-    "pix2pix, fast": Game(RECIPES["fast"], Pix2Pix, Pix2PixInOneCall, textbook_pix2pix, ("input", "target"), 5),
-    "pix2pix, paper": Game(RECIPES["paper"], Pix2Pix, None, textbook_pix2pix, ("input", "target"), 2),
-    "cycle, fast": Game(
-        CycleRecipe(64, 4, base=24, blocks=3, patch_layers=2), Cycle, CycleInOneCall, textbook_cycle, ("a", "b"), 3
+    "pix2pix, fast": Game(
+        pix2pix.RECIPES["fast"], Pix2Pix, {REAL_AND_FAKE: Pix2PixOneCallOfD}, textbook_pix2pix, PAIRS, 5
     ),
-    "cycle, paper": Game(CycleRecipe(), Cycle, CycleInOneCall, textbook_cycle, ("a", "b"), 1),
+    "pix2pix, paper": Game(pix2pix.RECIPES["paper"], Pix2Pix, {}, textbook_pix2pix, PAIRS, 2),
+    "CycleGAN, fast": Game(cyclegan.RECIPES["fast"], CycleGAN, ONE_CALL, textbook_cyclegan, PILES, 5),
+    "CycleGAN, paper": Game(cyclegan.RECIPES["paper"], CycleGAN, ONE_CALL, textbook_cyclegan, PILES, 1),
 }

@@ -167,7 +167,7 @@ plots.lines(
 # L2 answers with the **mean**, a grey that no photograph has.
 # L1 answers with the **median**. In this toy that is a value which occurs.
 # But a mortar line that crosses a pixel in three photographs of ten is voted away in *every* pixel, so the wall turns flat; and among many wall colours the median of each channel is a middling tone that may belong to no house.
-# Both losses judge each pixel alone: neither knows that a picture is blurred.
+# Both losses look at each pixel alone: neither knows that a picture is blurred.
 #
 # (p3)=
 # **pix2pix lets a second network say what is wrong.** $D$ sees the input and an image *beside it* and learns to tell real pairs $(x, y)$ from made ones $(x, G(x))$.
@@ -240,14 +240,14 @@ stream = facades.train(run.source, recipe.size, recipe.batch, run.seed, task=tas
 batch = {key: images.to(run.device) for key, images in next(stream).items()}
 x, y = batch["input"], batch["target"]
 fake = untrained.generate(x)
-logits = untrained.judge(x, fake)
+logits = untrained.discriminate(x, fake)
 print("x", tuple(x.shape), "-> G(x)", tuple(fake.shape), "-> D(x, G(x))", tuple(logits.shape))
 print("values of G(x) within [-1, 1]:", bool(fake.abs().max() <= 1))
 
 # %% [markdown]
 # (p8)=
 # **The discriminator is a PatchGAN.** It answers not once but with a map of logits, one for each overlapping patch, and its loss is their mean.
-# It judges texture: whether this piece of wall, with this plan under it, could come from a photograph.
+# It looks at texture: whether this piece of wall, with this plan under it, could come from a photograph.
 # What is right at large, the L1 term already knows.
 #
 # How large is a patch? Ask the gradient: which input pixels move one logit?
@@ -321,7 +321,7 @@ def generator_loss(fake_logits, fake, target, weight=100.0):
 
 
 # %% tags=["nbval-check-output"]
-real_logits, fake_logits = untrained.judge(x, y).detach(), untrained.judge(x, fake).detach()
+real_logits, fake_logits = untrained.discriminate(x, y).detach(), untrained.discriminate(x, fake).detach()
 torch.testing.assert_close(
     discriminator_loss(real_logits, fake_logits), 0.5 * losses.discriminator_loss(real_logits, fake_logits)
 )
@@ -730,7 +730,7 @@ if recipe.adversary != "none":
     with torch.no_grad():
         plan = test["input"][:1].expand(2, -1, -1, -1).to(run.device)
         shown = torch.cat([test["target"][:1], outputs["L1 + cGAN"][:1]]).to(run.device)
-        belief = torch.sigmoid(model.judge(plan, shown))
+        belief = torch.sigmoid(model.discriminate(plan, shown))
     belief = F.interpolate(belief, recipe.size).cpu() * 2 - 1
     display(plots.grid({"real, then made": shown.cpu(), "D's belief": belief}))
 
@@ -751,7 +751,9 @@ plots.grid({"input": large["input"], "L1 + cGAN": run.in_parts(model.translate, 
 
 # %% tags=["nbval-check-output"]
 before = deepcopy(model.state_dict())
-same = torch.equal(model.translate(x, dropout=False), model.translate(x, dropout=False))
+still = Pix2Pix(replace(recipe, dropout_layers=0)).to(run.device)  # the same networks without their dropout
+still.load_state_dict(before)
+same = torch.equal(still.translate(x), still.translate(x))
 changed = any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
 print("without dropout two translations are equal:", same, "| translating changed the model:", changed)
 

@@ -402,7 +402,7 @@ print("the step by hand equals the package's")
 # **Target-only** is allowed the labels of the target's training images: what adaptation replaces.
 # And **target-only, fresh** blends every source digit with a new piece of photograph in each step: exactly what a perfect generator would do.
 #
-# A loss of your own for $G$ goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, judge them with `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms.
+# A loss of your own for $G$ goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms.
 
 # %%
 test = world.evaluation(run.source, recipe.size)
@@ -798,7 +798,7 @@ if "source" in model.task.private:
 # (A wider $D$ without dropout and noise had learnt sooner on the tuning seeds. With them, seed 0 fails instead, so on three seeds nothing can be said:)
 
 # %%
-plots.table(*results.table(swept, ["pixelda", "noisy_judge"], MEASURES | {"dark_strokes": "dark strokes"}))
+plots.table(*results.table(swept, ["pixelda", "noisy_discriminator"], MEASURES | {"dark_strokes": "dark strokes"}))
 
 # %% [markdown]
 # A setting that fails in one run of three passes a test of three seeds with a probability of $(2/3)^3 \approx 30\,\%$. We had tried six settings and more (six residual blocks, four with batch 32, a learning rate of 0.002), so that one of them passed says little.
@@ -861,7 +861,7 @@ plots.table(*results.table(swept, ["pixelda", "noisy_judge"], MEASURES | {"dark_
 #
 # ```{exercise}
 # :label: ex-pose
-# For the pose the paper adds $\log(1 - |q^\top \hat q|)$ with unit quaternions. Why the absolute value? What is the loss at $\hat q = q$, and what does the code's $10^{-4}$ inside the logarithm prevent? (`losses.pose_error`)
+# For the pose the paper adds $\log(1 - |q^\top \hat q|)$ with unit quaternions. Why the absolute value? What is the loss at $\hat q = q$, and what does the code's $10^{-4}$ inside the logarithm prevent?
 # ```
 #
 # ```{solution} ex-pose

@@ -82,19 +82,11 @@ def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = 
     return difference.flatten(1).var(dim=1, correction=0).mean()
 
 
-def pose_error(truth: Tensor, answer: Tensor) -> Tensor:
-    """The pose term of PixelDA: the mean of ``log(1e-4 + 1 - |q · q̂|)`` for unit quaternions ``(N, 4)``.
-
-    q and -q are the same rotation and cost the same; -9.21 is the least. The angle between them is ``2 acos |q · q̂|``.
-    """
-    return (1e-4 + 1 - (truth * answer).sum(dim=1).abs()).log().mean()
-
-
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """``E ||∇ critic(real)||²``, the squared gradient norm of an image's summed logits (Mescheder et al. 2018).
 
-    ``real`` is ``(N, C, H, W)``; the result is the mean over N, without the factor γ/2. Runs in fp32 whatever the
-    surrounding autocast, because squares of small gradients vanish in half precision.
+    ``real`` is ``(N, C, H, W)``; the result is the mean over N, without the factor γ/2. Runs in fp32 at least, whatever
+    the surrounding autocast, because squares of small gradients vanish in half precision.
     """
     return _squared_gradient_norm(critic, real).mean()
 
@@ -103,11 +95,11 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """``E (||∇ critic(x̂)|| - 1)²`` at random points x̂ between real and fake (WGAN-GP, Gulrajani et al. 2017).
 
     ``real`` and ``fake`` are ``(N, C, H, W)``; one mixing weight per image, drawn from torch's global generator.
-    Without the factor λ. Runs in fp32.
+    Without the factor λ. Runs in fp32 at least.
     """
     check_same_shape(real, fake)
     weight = torch.rand(len(real), 1, 1, 1, device=real.device)
-    between = weight * real.detach().float() + (1 - weight) * fake.detach().float()
+    between = weight * _precise(real.detach()) + (1 - weight) * _precise(fake.detach())
     norm = (_squared_gradient_norm(critic, between) + 1e-12).sqrt()  # the root has no gradient at exactly 0
     return (norm - 1).square().mean()
 
@@ -115,7 +107,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 def _squared_gradient_norm(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     check_layout(images)
     with torch.autocast(images.device.type, enabled=False):
-        images = images.detach().float().requires_grad_(True)
+        images = _precise(images.detach()).requires_grad_(True)
         score = critic(images).sum()
         (gradient,) = torch.autograd.grad(score, images, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1)  # (N,)

@@ -11,8 +11,9 @@ def constant(step: int) -> float:
 
 
 def linear_decay(steps_per_epoch: int, constant_epochs: int = 100, decay_epochs: int = 100) -> Schedule:
-    """The official pix2pix and CycleGAN schedule, epoch by epoch.
+    """The official pix2pix and CycleGAN schedule, epoch by epoch, as the official code has had it since mid-2020.
 
+    The older code updated the rates at the end of an epoch instead of at its start, and so ran one epoch later.
     In epoch e (counted from 1) the factor is ``1 - max(0, e + 1 - constant_epochs) / (decay_epochs + 1)``: at 100 + 100
     epochs 1 up to e = 99, then 0.990, ..., 0.0099 at e = 199 and exactly 0 in the last epoch.
     """

@@ -1,6 +1,5 @@
 """A trained method applied to your own pictures."""
 
-import inspect
 import os
 from collections.abc import Callable
 from functools import partial
@@ -89,13 +88,7 @@ def translate_files(
     device = devices.find(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         method = load_method(checkpoint, device)
-        translate = getattr(method, "translate", None)
-        if translate is None:
-            raise ValueError(f"a {method.name} does not translate pictures")
-        if direction is not None:
-            if "direction" not in inspect.signature(translate).parameters:
-                raise ValueError(f"direction is {direction!r}, but a {method.name} translates one way only")
-            translate = partial(translate, direction=direction)
+        translate = partial(method.translate, direction=direction)
         side = method.recipe.size if size is None else size
         if side < 1:
             raise ValueError(f"size is {side}; expected at least 1")
@@ -133,9 +126,7 @@ def _run(translate: Translate, pixels: np.ndarray, multiple: int, device: torch.
     height, width = pixels.shape[1:3]
     padded = np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)), mode="symmetric")
     torch.manual_seed(0)
-    with torch.no_grad():
-        result = translate(to_tensor(padded).to(device))
-    return to_uint8(result)[0, :height, :width]
+    return to_uint8(translate(to_tensor(padded).to(device)))[0, :height, :width]
 
 
 def _write(path: Path, image: np.ndarray) -> None:

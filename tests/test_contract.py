@@ -145,7 +145,7 @@ DOORS = {
     "Pix2Pix.translate": Door(PIX2PIX.translate, (IMAGES,), {0: EVERYTHING}),
     "Pix2Pix.generate": Door(PIX2PIX.generate, (IMAGES,), {0: NEVER | LAYOUT}),
     "Pix2Pix.generate, grey with noise": Door(GREY_NOISE.generate, (IMAGES[:, :1],), {0: NEVER | {"colours": IMAGES}}),
-    "CycleGAN.translate": Door(CYCLEGAN.translate, (IMAGES, "BtoA"), {0: EVERYTHING, 1: {"up": "up", "None": None}}),
+    "CycleGAN.translate": Door(CYCLEGAN.translate, (IMAGES, "BtoA"), {0: EVERYTHING, 1: {"up": "up", "empty": ""}}),
     "PixelDA.translate": Door(PIXELDA.translate, (IMAGES,), {0: EVERYTHING}),
     "losses.discriminator_loss": Door(
         losses.discriminator_loss, (IMAGES, IMAGES), {0: SEVERAL_FLOATS, 1: SEVERAL_FLOATS}

@@ -3,12 +3,13 @@
 from typing import Any
 
 from i2i_tutor.methods.base import Method
-from i2i_tutor.methods.cyclegan import CycleGAN
+from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.pixelda import PixelDA, TaskAlone
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Pix2Pix, CycleGAN, PixelDA, TaskAlone, DANN)}
+KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN)
+METHODS = {method.name: method for method in KNOWN}
 
 
 def build(settings: dict[str, Any]) -> Method:

@@ -1,17 +1,18 @@
 """A method is a game played in turns: which networks there are, who moves when, and what each mover minimises."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from i2i_tutor import parameters, schedules
-from i2i_tutor.contract import Batch
+from i2i_tutor.contract import Batch, check_choice, check_images
+from i2i_tutor.nn.layers import in_mode
 from i2i_tutor.parameters import Range
 from i2i_tutor.schedules import Schedule
 
@@ -85,36 +86,73 @@ class Turn:
 
 
 class Scene(SimpleNamespace):
-    """What the turns of one step share: ``batch``, ``step``, and whatever the method's ``forward`` puts on it."""
+    """What the turns of one step share: ``batch``, ``step`` (from 0), and what the method's ``forward`` puts on it.
+
+    A ``forward`` puts the same names on it whatever the recipe, and None for what the recipe leaves out.
+    """
 
     def __init__(self, batch: Batch, step: int):
         super().__init__(batch=batch, step=step)
 
 
-class Method(nn.Module, ABC):
-    """Base of every paper's method. A child has a name, ``turns``, its networks, and one loss function per turn."""
+class Method(nn.Module):
+    """Base of every paper's method. A child has a name, ``turns``, its networks, and one loss function per turn.
+
+    Attributes:
+        turns: what is played in every step, unless ``begin`` says otherwise; names every network that ever moves.
+        directions: the names of the ways it translates, the default first; empty if there is one way or none.
+    """
 
     name: ClassVar[str]
     recipe_type: ClassVar[type[Recipe]]
+    directions: ClassVar[tuple[str, ...]] = ()
     turns: tuple[Turn, ...] = ()
 
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe
 
-    @abstractmethod
+    def optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """What moves one network: Adam with the recipe's numbers."""
+        numbers = self.recipe
+        return Adam(parameters, lr=numbers.learning_rate, betas=(numbers.beta1, numbers.beta2), fused=True)
+
     def optimisers(self) -> dict[str, OptimiserFactory]:
         """One optimiser factory per network that ever moves. Equals the papers' joint Adam: Adam couples nothing."""
+        return {network: self.optimiser for turn in self.turns for network in turn.moves}
 
     def begin(self, step: int) -> tuple[Turn, ...]:
-        """The turns of this step. Phases live here; a pure function of ``step``, so that resuming is safe."""
+        """The turns of this step; phases live here.
+
+        May look at ``step`` and at what a checkpoint brings back (buffers, weights), and at nothing else, so that a
+        resumed training takes the same turns.
+        """
         return self.turns
 
-    def forward(self, scene: Scene, due: set[str]) -> None:
-        """Compute the images that the due turns share and put them on the scene. ``due`` holds the losses' names."""
+    def forward(self, scene: Scene) -> None:
+        """Compute the images that several turns share and put them on the scene. A loss may make others itself."""
 
-    def end(self, scene: Scene, step: int) -> None:
+    def end(self, scene: Scene) -> None:
         """Called without gradient after the last turn: pools, queues, momentum copies."""
+
+    def translate(self, image: Tensor, direction: str | None = None) -> Tensor:
+        """Translate ``(N, C, H, W)`` in [-1, 1], in evaluation mode, without gradient. The method stays as it was.
+
+        ``direction`` is one of ``directions``, by default the first. Raises ValueError if there is no such one, if the
+        images are none, or if the method translates no pictures.
+        """
+        if self.directions:
+            direction = self.directions[0] if direction is None else direction
+            check_choice("direction", direction, self.directions)
+        elif direction is not None:
+            raise ValueError(f"direction is {direction!r}, but a {self.name} translates one way only")
+        check_images(image)
+        with torch.no_grad(), in_mode(self, training=False):
+            return self.translation(image, direction)
+
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """What a child's ``translate`` computes. ``direction`` is one of ``directions``; None if there are none."""
+        raise ValueError(f"a {self.name} does not translate pictures")
 
     def couples(self) -> str:
         """Why a batch must not be divided among processes, in words; empty where each image stands for itself.

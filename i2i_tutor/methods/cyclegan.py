@@ -1,24 +1,23 @@
 """CycleGAN: Zhu, Park, Isola, Efros, *Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks*,
 ICCV 2017.
 
-Two sets of images a and b that belong to nobody's pairs. ``g_ab`` (the paper's G) and ``g_ba`` (F) translate; ``d_b``
-(D_Y) and ``d_a`` (D_X) each compare one set with the translations into it; the cycle terms ask that there and back
-again is where one started. The paper's ablations (Tables 4 and 5) are switches of the recipe.
+Two sets of images, a and b, without pairs. ``g_ab`` (the paper's G) and ``g_ba`` (F) translate; ``d_b`` (D_Y) and
+``d_a`` (D_X) each compare one set with the translations into it; the cycle terms ask that a translation there and back
+gives the image that one started with. The paper's ablations (Tables 4 and 5) are switches of the recipe.
 """
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from i2i_tutor import losses
-from i2i_tutor.contract import Direction, check_choice, check_images
-from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
 from i2i_tutor.parameters import ParameterError, Range
+
+Side = Literal["a", "b"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,6 @@ class CycleGANRecipe(Recipe):
     objective: Annotated[Literal["least_squares", "vanilla"], "of every adversarial term"] = "least_squares"
     lambda_forward: Annotated[float, WEIGHT, "weight of the cycle a, b, a; 0 leaves it out"] = 10.0  # the paper's λ
     lambda_backward: Annotated[float, WEIGHT, "weight of the cycle b, a, b; 0 leaves it out"] = 10.0
-    # The paper tried to replace L1 so (section 3.2): a discriminator tells the pairs (x, x) from (x, reconstruction).
-    # It does not say how that one was built; ours sees the original
-    cycle: Annotated[Literal["l1", "adversarial"], "what compares a picture with itself after the cycle"] = "l1"
     # |g_ab(b) - b| and |g_ba(a) - a|. The official code has half of lambda for every task, the paper only from
     # paintings to photographs (section 5.2)
     lambda_identity: Annotated[float, WEIGHT, "weight of the identity terms; 0 leaves them out"] = 5.0
@@ -71,104 +67,102 @@ RECIPES = {
 
 
 class CycleGAN(Method):
-    """The game of CycleGAN. Batches hold ``a`` and ``b``, ``(N, 3, H, W)`` in [-1, 1], that have nothing in common.
-
-    Instance norm treats every image alone, so calls of one network are joined into one batch wherever they can be:
-    three calls of generators do the work of six, two of discriminators that of four, and no value changes.
-    """
+    """The game of CycleGAN. Batches hold ``a`` and ``b``, ``(N, 3, H, W)`` in [-1, 1], that have nothing in common."""
 
     name = "cyclegan"
     recipe_type = CycleGANRecipe
     recipe: CycleGANRecipe
-    d_a: nn.Module  # where the recipe is adversarial
-    d_b: nn.Module
+    directions = ("AtoB", "BtoA")
 
     def __init__(self, recipe: CycleGANRecipe):
         super().__init__(recipe)
         self.g_ab: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
         self.g_ba: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
-        self.discriminators: dict[str, int] = {}  # name → channels of what it sees
-        if recipe.adversarial:
-            self.discriminators |= {"d_a": 3, "d_b": 3}
-            self.pool_a, self.pool_b = ImagePool(recipe.pool), ImagePool(recipe.pool)
-        if recipe.cycle == "adversarial":
-            self.discriminators |= {
-                name: 6
-                for name, weight in zip(("cycle_d_a", "cycle_d_b"), self._cycle_weights(), strict=True)
-                if weight
-            }
-        for name, channels in self.discriminators.items():
-            setattr(self, name, PatchGAN(channels, recipe.base, recipe.patch_layers, "instance"))
         # The official order: the generators first, so that the discriminators learn from fakes made before that step.
         self.turns = (Turn("generator_loss", ("g_ab", "g_ba")),)
-        if self.discriminators:
-            self.turns += (Turn("discriminator_loss", tuple(self.discriminators)),)
+        if recipe.adversarial:
+            self.d_a: nn.Module = PatchGAN(3, recipe.base, recipe.patch_layers, "instance")
+            self.d_b: nn.Module = PatchGAN(3, recipe.base, recipe.patch_layers, "instance")
+            self.pool_a, self.pool_b = ImagePool(recipe.pool), ImagePool(recipe.pool)
+            self.turns += (Turn("discriminator_loss", ("d_a", "d_b")),)
 
-    def _cycle_weights(self) -> tuple[float, float]:
-        return self.recipe.lambda_forward, self.recipe.lambda_backward
+    def forward(self, scene: Scene) -> None:
+        """Put on the scene ``fake_b`` = G(a), ``fake_a`` = F(b), ``cycled_a`` = F(G(a)) and ``cycled_b`` = G(F(b)).
 
-    def optimisers(self) -> dict[str, OptimiserFactory]:
-        adam = partial(Adam, lr=self.recipe.learning_rate, betas=(self.recipe.beta1, self.recipe.beta2), fused=True)
-        return {network: adam for turn in self.turns for network in turn.moves}
-
-    def forward(self, scene: Scene, due: set[str]) -> None:
-        """Put on the scene: ``fake_b``, ``fake_a``; with their cycles ``cycled_a``, ``cycled_b``; with the identity
-        terms ``same_b`` = g_ab(b), ``same_a`` = g_ba(a).
+        A cycle without weight is None. Instance norm would let calls of one network be joined into one; measured on a
+        CPU (``benchmarks/games.py``), that gains next to nothing at the profiles' sizes.
         """
-        a, b = scene.batch["a"], scene.batch["b"]
-        forward, backward = self._cycle_weights()
-        identity = self.recipe.lambda_identity > 0
-        scene.fake_b, *rest = self.g_ab(torch.cat([a, b] if identity else [a])).split(len(a))
-        wanted = [b] + ([scene.fake_b] if forward else []) + ([a] if identity else [])
-        scene.fake_a, *others = self.g_ba(torch.cat(wanted)).split(len(a))
-        if identity:
-            (scene.same_b,), scene.same_a = rest, others.pop()
-        if forward:
-            (scene.cycled_a,) = others
-        if backward:
-            scene.cycled_b = self.g_ab(scene.fake_a)
+        scene.fake_b = self.g_ab(scene.batch["a"])
+        scene.fake_a = self.g_ba(scene.batch["b"])
+        scene.cycled_a = self.g_ba(scene.fake_b) if self.recipe.lambda_forward else None
+        scene.cycled_b = self.g_ab(scene.fake_a) if self.recipe.lambda_backward else None
 
     def generator_loss(self, scene: Scene) -> Terms:
         """Equation 3 as both generators minimise it together, and the identity terms of section 5.2."""
-        a, b = scene.batch["a"], scene.batch["b"]
-        objective, terms = self.recipe.objective, {}
-        if self.recipe.adversarial:
-            terms["gan_ab"] = losses.generator_loss(self.d_b(scene.fake_b), objective)
-            terms["gan_ba"] = losses.generator_loss(self.d_a(scene.fake_a), objective)
-        for side, image, weight in zip("ab", (a, b), self._cycle_weights(), strict=True):
-            if weight:
-                terms[f"cycle_{side}"] = weight * self.cycle_loss(side, image, getattr(scene, f"cycled_{side}"))
-        if self.recipe.lambda_identity:
-            terms["identity_b"] = self.recipe.lambda_identity * losses.l1(scene.same_b, b)
-            terms["identity_a"] = self.recipe.lambda_identity * losses.l1(scene.same_a, a)
+        a, b, recipe, terms = scene.batch["a"], scene.batch["b"], self.recipe, {}
+        if recipe.adversarial:
+            terms["gan_ab"] = losses.generator_loss(self.d_b(scene.fake_b), recipe.objective)
+            terms["gan_ba"] = losses.generator_loss(self.d_a(scene.fake_a), recipe.objective)
+        if recipe.lambda_forward:
+            terms["cycle_a"] = recipe.lambda_forward * self.cycle_loss("a", a, scene.cycled_a)
+        if recipe.lambda_backward:
+            terms["cycle_b"] = recipe.lambda_backward * self.cycle_loss("b", b, scene.cycled_b)
+        if recipe.lambda_identity:
+            terms["identity_b"] = recipe.lambda_identity * losses.l1(self.g_ab(b), b)
+            terms["identity_a"] = recipe.lambda_identity * losses.l1(self.g_ba(a), a)
         return terms
 
-    def cycle_loss(self, side: str, image: Tensor, cycled: Tensor) -> Tensor:
-        """Equation 2, one of its two terms, without lambda; or its adversarial replacement. ``side`` is "a" or "b"."""
-        if self.recipe.cycle == "l1":
-            return losses.l1(cycled, image)
-        judge = getattr(self, f"cycle_d_{side}")
-        return losses.generator_loss(judge(torch.cat([image, cycled], dim=1)), self.recipe.objective)
+    def cycle_loss(self, side: Side, image: Tensor, cycled: Tensor) -> Tensor:
+        """Equation 2, one of its two terms, without lambda: an ``image`` of one side, and where its way back led."""
+        return losses.l1(cycled, image)
 
     def discriminator_loss(self, scene: Scene) -> Terms:
-        """Equation 1 as the discriminators minimise it, halved, the fakes drawn from the pools (section 4)."""
+        """Equation 1 as the discriminators minimise it, the fakes drawn from the pools (section 4)."""
+        (fake_a,), (fake_b,) = self.pool_a.query(scene.fake_a), self.pool_b.query(scene.fake_b)
+        return {
+            "d_a": self.tell_apart(self.d_a, scene.batch["a"], fake_a),
+            "d_b": self.tell_apart(self.d_b, scene.batch["b"], fake_b),
+        }
+
+    def tell_apart(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What one discriminator minimises, halved as in the paper, so that it learns slower than the generators."""
+        return 0.5 * losses.discriminator_loss(discriminator(real), discriminator(fake), self.recipe.objective)
+
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """G for "AtoB", F for "BtoA". Height and width are kept if they are multiples of 4."""
+        return self.g_ab(image) if direction == "AtoB" else self.g_ba(image)
+
+
+class AdversarialCycleGAN(CycleGAN):
+    """CycleGAN with discriminators in place of the L1 distance of its cycles: each tells (x, x) from (x, its cycle).
+
+    The paper tried to replace L1 so, without gain (section 3.2), and does not say how that discriminator was built;
+    ours sees the original. A cycle whose lambda is 0 has none. Raises ParameterError if both are 0.
+    """
+
+    name = "adversarial_cyclegan"
+
+    def __init__(self, recipe: CycleGANRecipe):
+        super().__init__(recipe)
+        weights = {"a": recipe.lambda_forward, "b": recipe.lambda_backward}
+        if not any(weights.values()):
+            raise ParameterError("lambda_forward and lambda_backward are 0; an adversarial cycle needs one of them")
+        self.cycle_discriminators = nn.ModuleDict(
+            {side: PatchGAN(6, recipe.base, recipe.patch_layers, "instance") for side in weights if weights[side]}
+        )
+        self.turns += (Turn("cycle_discriminator_loss", ("cycle_discriminators",)),)
+
+    def cycle_loss(self, side: Side, image: Tensor, cycled: Tensor) -> Tensor:
+        """What the generators pay for a pair (image, its cycle) that is told from (image, image), without lambda."""
+        logits = self.cycle_discriminators[side](torch.cat([image, cycled], dim=1))
+        return losses.generator_loss(logits, self.recipe.objective)
+
+    def cycle_discriminator_loss(self, scene: Scene) -> Terms:
+        """What the cycles' discriminators minimise."""
+        cycles = {"a": (scene.batch["a"], scene.cycled_a), "b": (scene.batch["b"], scene.cycled_b)}
         terms = {}
-        for side in "ab" if self.recipe.adversarial else "":
-            (fake,) = getattr(self, f"pool_{side}").query(getattr(scene, f"fake_{side}"))
-            terms[f"d_{side}"] = self._tell_apart(f"d_{side}", scene.batch[side], fake)
-        for name in self.discriminators:
-            if name.startswith("cycle"):
-                real, cycled = scene.batch[name[-1]], getattr(scene, f"cycled_{name[-1]}").detach()
-                terms[name] = self._tell_apart(name, torch.cat([real, real], 1), torch.cat([real, cycled], 1))
+        for side, discriminator in self.cycle_discriminators.items():
+            image, cycled = cycles[side]
+            pairs = torch.cat([image, image], dim=1), torch.cat([image, cycled], dim=1)
+            terms[f"cycle_d_{side}"] = self.tell_apart(discriminator, *pairs)
         return terms
-
-    def _tell_apart(self, name: str, real: Tensor, fake: Tensor) -> Tensor:
-        on_real, on_fake = getattr(self, name)(torch.cat([real, fake])).chunk(2)
-        return 0.5 * losses.discriminator_loss(on_real, on_fake, self.recipe.objective)
-
-    @torch.no_grad()
-    def translate(self, image: Tensor, direction: Direction = "AtoB") -> Tensor:
-        """Translate ``(N, 3, H, W)`` in [-1, 1], H and W multiples of 4, "AtoB" (the default) or "BtoA"."""
-        check_choice("direction", direction, get_args(Direction))
-        check_images(image, 3)
-        return (self.g_ab if direction == "AtoB" else self.g_ba)(image)

@@ -27,19 +27,20 @@ class DANN(TaskAlone):
         self.critic = nn.Sequential(nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 1))
         initialise(self.critic)
 
-    def forward(self, scene: Scene, due: set[str]) -> None:
+    def forward(self, scene: Scene) -> None:
+        """Put ``source`` and ``target``, T's features of both, on the scene."""
         scene.source = self.task.features(scene.batch["source"])
         scene.target = self.task.features(scene.batch["target"])
 
     def critic_loss(self, scene: Scene) -> Terms:
         """The critic learns to say 1 to features of the target and 0 to those of the source."""
-        return {"critic": losses.discriminator_loss(*self._judge(scene))}
+        return {"critic": losses.discriminator_loss(*self._logits(scene))}
 
     def task_loss(self, scene: Scene) -> Terms:
         """Cross entropy on the source, minus the critic's loss with a weight that grows from 0 to 1."""
         weight = 2 / (1 + math.exp(-10 * scene.step / self.recipe.steps)) - 1
         cross_entropy = F.cross_entropy(self.task.last(scene.source), scene.batch["source_label"])
-        return {"task": cross_entropy, "confusion": -weight * losses.discriminator_loss(*self._judge(scene)) / 2}
+        return {"task": cross_entropy, "confusion": -weight * losses.discriminator_loss(*self._logits(scene)) / 2}
 
-    def _judge(self, scene: Scene) -> tuple[Tensor, Tensor]:
+    def _logits(self, scene: Scene) -> tuple[Tensor, Tensor]:
         return self.critic(scene.target), self.critic(scene.source)

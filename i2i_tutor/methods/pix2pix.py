@@ -5,16 +5,14 @@ L1 term keeps the low frequencies right. The paper's ablations (Tables 1-3) are 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from i2i_tutor import losses
-from i2i_tutor.contract import check_images, check_layout
-from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.contract import check_layout
+from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn import PatchGAN, PixelGAN, UNet
 from i2i_tutor.nn.layers import Norm, frozen_statistics
 from i2i_tutor.parameters import ParameterError, Range
@@ -91,38 +89,35 @@ class Pix2Pix(Method):
         )
         self.turns = (Turn("generator_loss", ("generator",)),)
         if recipe.adversary != "none":
-            judged = recipe.out_channels + (recipe.in_channels if recipe.adversary == "conditional" else 0)
+            seen = recipe.out_channels + (recipe.in_channels if recipe.adversary == "conditional" else 0)
             self.discriminator: nn.Module = (
-                PatchGAN(judged, recipe.base, recipe.patch_layers, recipe.norm)
+                PatchGAN(seen, recipe.base, recipe.patch_layers, recipe.norm)
                 if recipe.patch_layers
-                else PixelGAN(judged, recipe.base, recipe.norm)
+                else PixelGAN(seen, recipe.base, recipe.norm)
             )
             # The official order: D learns first, then G plays against the D that has just learnt.
             self.turns = (Turn("discriminator_loss", ("discriminator",)), *self.turns)
 
-    def optimisers(self) -> dict[str, OptimiserFactory]:
-        adam = partial(Adam, lr=self.recipe.learning_rate, betas=(self.recipe.beta1, self.recipe.beta2), fused=True)
-        return {turn.moves[0]: adam for turn in self.turns}
-
     def generate(self, x: Tensor) -> Tensor:
-        """G(x, z): one forward pass. z is dropout, and a channel of noise where the recipe asks for it."""
+        """G(x, z): one forward pass. z is dropout, and a channel of noise if the recipe asks for it."""
         check_layout(x, self.recipe.in_channels)
         if self.recipe.noise:
             x = torch.cat([x, torch.randn_like(x[:, :1])], dim=1)
         return self.generator(x)
 
-    def judge(self, x: Tensor, y: Tensor) -> Tensor:
-        """D's logits ``(N, 1, h, w)`` on the pair (x, y), or on y alone where D is unconditional."""
+    def discriminate(self, x: Tensor, y: Tensor) -> Tensor:
+        """D's logits ``(N, 1, h, w)`` on the pair (x, y), or on y alone if D is unconditional."""
         return self.discriminator(torch.cat([x, y], dim=1) if self.recipe.adversary == "conditional" else y)
 
-    def forward(self, scene: Scene, due: set[str]) -> None:
+    def forward(self, scene: Scene) -> None:
+        """Put ``fake``, G(x, z), on the scene."""
         scene.fake = self.generate(scene.batch["input"])
 
     def discriminator_loss(self, scene: Scene) -> Terms:
         """Equation 1 as D minimises it, halved. Two calls, so that real and fake never share batch statistics."""
         x, y = scene.batch["input"], scene.batch["target"]
-        real = self.judge(x, y)
-        fake = self.judge(x, scene.fake)
+        real = self.discriminate(x, y)
+        fake = self.discriminate(x, scene.fake)
         return {"discriminator": 0.5 * losses.discriminator_loss(real, fake)}
 
     def generator_loss(self, scene: Scene) -> Terms:
@@ -130,18 +125,16 @@ class Pix2Pix(Method):
         x, y = scene.batch["input"], scene.batch["target"]
         terms = {}
         if self.recipe.adversary != "none":
-            terms["gan"] = losses.generator_loss(self.judge(x, scene.fake))
+            terms["gan"] = losses.generator_loss(self.discriminate(x, scene.fake))
         if self.recipe.lambda_pixel > 0:
             distance = losses.l1 if self.recipe.pixel_loss == "l1" else losses.l2
             terms[self.recipe.pixel_loss] = self.recipe.lambda_pixel * distance(scene.fake, y)
         return terms
 
-    @torch.no_grad()
-    def translate(self, image: Tensor, dropout: bool = True) -> Tensor:
-        """Translate ``(N, C, H, W)`` in [-1, 1]. As in the paper, dropout stays on at test time (it is all of z) and
-        batch norm takes each image's own statistics; nothing that is learnt or remembered changes.
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """As in the paper, dropout stays on at test time (it is all of z) and batch norm takes each image's own
+        statistics.
         """
-        check_images(image, self.recipe.in_channels)
-        with frozen_statistics(self.generator, dropout):
-            parts = image.split(1) if self.recipe.norm == "batch" else [image]
+        parts = image.split(1) if self.recipe.norm == "batch" else [image]
+        with frozen_statistics(self.generator):
             return torch.cat([self.generate(part) for part in parts])

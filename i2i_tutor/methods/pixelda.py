@@ -2,9 +2,15 @@
 Adversarial Networks*, CVPR 2017.
 
 G repaints labelled source images so that D takes them for target images; T learns the task on them (and on the source
-itself), keeps its labels, and is then used on the target, of which nobody had labels. Networks, order of the moves and
-defaults follow the official TensorFlow code; its "same" padding of strided convolutions adds below and on the right
-where ours adds on all sides, which changes no shape. Its head for poses (LineMod) is left out.
+itself), keeps its labels, and is then used on the target, for which there are no labels. Networks, losses, the order of
+the moves and the defaults follow the official TensorFlow code, except that
+
+- G's turn looks at the batch that D and T have just seen, while the official code draws a new one for each turn;
+- G's running statistics move twice a step, once in each turn;
+- the "same" padding of the official strided convolutions adds below and on the right, ours on all sides: equal shapes,
+  windows one pixel apart;
+- TensorFlow's Adam adds its ε before it corrects for the bias, which makes no difference to speak of;
+- there is no head for poses (LineMod).
 """
 
 from collections.abc import Iterable
@@ -15,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from i2i_tutor import losses
-from i2i_tutor.contract import check_choice, check_images, check_layout
-from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, OptimiserFactory, Recipe, Scene, Terms, Turn
+from i2i_tutor.contract import check_choice, check_layout
+from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, Recipe, Scene, Terms, Turn
 from i2i_tutor.nn.layers import initialise
 from i2i_tutor.parameters import Range
 from i2i_tutor.schedules import Schedule, staircase
@@ -34,7 +40,9 @@ class PixelDARecipe(Recipe):
 
     size: int = 32
     batch: int = 32
-    steps: int = 250_000  # the paper counts 500,000: the moves of D and T, and those of G
+    # The official code counts 500,000: the moves of D and T, and those of G. Ours share a
+    # batch, so it sees 8 million images of each domain, not 16.
+    steps: int = 250_000
     learning_rate: float = 1e-3
     decay: float = 0.0  # stairs instead
     classes: Annotated[int, Range(1, 10_000), "number of classes"] = 10
@@ -217,7 +225,23 @@ class TaskNetwork(nn.Module):
 # --- the game ------------------------------------------------------------------------------------------------------
 
 
-class PixelDA(Method):
+class ClippingMethod(Method):
+    """A method whose Adam clips the gradient of every variable to a norm of 5 first, as the official code does."""
+
+    def optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        optimiser = super().optimiser(parameters)
+        optimiser.register_step_pre_hook(lambda optimiser, *arguments: clip_each(optimiser))
+        return optimiser
+
+
+def clip_each(optimiser: Optimizer) -> None:
+    """Scale every single gradient of an optimiser to a norm of at most 5."""
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    norms = torch._foreach_norm(gradients)
+    torch._foreach_mul_(gradients, [(LARGEST_GRADIENT / (norm + 1e-6)).clamp(max=1) for norm in norms])
+
+
+class PixelDA(ClippingMethod):
     """The game of PixelDA. Batches hold ``source``, ``source_label``, ``source_mask`` and ``target``.
 
     D and T move together, then G, against the D and T that have just learnt and with noise of its own.
@@ -239,15 +263,14 @@ class PixelDA(Method):
         )
         self.task = TaskNetwork(recipe.size, recipe.classes, recipe.task_width)
 
-    def optimisers(self) -> dict[str, OptimiserFactory]:
-        return dict.fromkeys(("discriminator", "task", "generator"), adam(self.recipe))
-
     def generate(self, x: Tensor) -> Tensor:
         """G(x, z) with new noise z, uniform in [-1, 1]."""
-        return self.generator(x, torch.rand(len(x), self.recipe.noise_size, device=x.device) * 2 - 1)
+        z = torch.rand(len(x), self.recipe.noise_size, device=x.device, dtype=x.dtype) * 2 - 1
+        return self.generator(x, z)
 
-    def forward(self, scene: Scene, due: set[str]) -> None:
-        with torch.no_grad():  # what D and T learn from; G makes images of its own in its turn
+    def forward(self, scene: Scene) -> None:
+        """Put ``fake`` on the scene, from which D and T learn; G makes images of its own in its turn."""
+        with torch.no_grad():
             scene.fake = self.generate(scene.batch["source"])
 
     def domain_and_task_loss(self, scene: Scene) -> Terms:
@@ -275,40 +298,15 @@ class PixelDA(Method):
             terms["content"] = recipe.weight_content * content
         return terms
 
-    @torch.no_grad()
-    def translate(self, image: Tensor) -> Tensor:
-        """Adapt ``(N, 3, size, size)`` in [-1, 1], each with noise of its own and the running batch statistics."""
-        check_images(image, 3)
-        training = self.generator.training
-        try:
-            self.generator.eval()
-            return self.generate(image)
-        finally:
-            self.generator.train(training)
-
-
-def adam(recipe: Recipe) -> OptimiserFactory:
-    """Adam as the official code uses it: the gradient of every variable is clipped to a norm of 5 first."""
-
-    def make(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        optimiser = Adam(parameters, lr=recipe.learning_rate, betas=(recipe.beta1, recipe.beta2), fused=True)
-        optimiser.register_step_pre_hook(lambda optimiser, *arguments: clip_each(optimiser))
-        return optimiser
-
-    return make
-
-
-def clip_each(optimiser: Optimizer) -> None:
-    """Scale every single gradient of an optimiser to a norm of at most 5."""
-    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-    norms = torch._foreach_norm(gradients)
-    torch._foreach_mul_(gradients, [(LARGEST_GRADIENT / (norm + 1e-6)).clamp(max=1) for norm in norms])
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """Each image with noise of its own, and with the running batch statistics."""
+        return self.generate(image)
 
 
 # --- the references ------------------------------------------------------------------------------------------------
 
 
-class TaskAlone(Method):
+class TaskAlone(ClippingMethod):
     """T by itself on ``image`` and ``label``: source-only, target-only, or on what a finished generator makes.
 
     The paper's lower and upper reference. One private layer, since there is one kind of image.
@@ -323,13 +321,10 @@ class TaskAlone(Method):
         super().__init__(recipe)
         self.task = TaskNetwork(recipe.size, recipe.classes, recipe.task_width, ("target",))
 
-    def optimisers(self) -> dict[str, OptimiserFactory]:
-        return {turn.moves[0]: adam(self.recipe) for turn in self.turns}
-
     def task_loss(self, scene: Scene) -> Terms:
         """Cross entropy on the images that it is given."""
         return {"task": F.cross_entropy(self.task(scene.batch["image"]), scene.batch["label"])}
 
-    def translate(self, image: Tensor) -> Tensor:
-        """It adapts no pixel: the image itself."""
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """The image as it is: only T learns."""
         return image

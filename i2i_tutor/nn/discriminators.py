@@ -14,7 +14,7 @@ class PatchGAN(nn.Module):
     convolutional pass. A conditional discriminator takes input and output image concatenated on the channels.
 
     Args:
-        in_channels: channels of what is judged (6 for a conditional one on RGB pairs).
+        in_channels: channels of what it sees (6 for a conditional one on RGB pairs).
         base: width of the first layer ("ndf"); doubles per layer up to ``8 * base``.
         layers: number of strided convolutions, at least 1.
         norm: normalisation after every layer but the first and the last.
@@ -54,7 +54,7 @@ class PatchGAN(nn.Module):
 
 
 class PixelGAN(nn.Module):
-    """The 1x1 discriminator of pix2pix (Table 3): judges every pixel's colour alone.
+    """The 1x1 discriminator of pix2pix (Table 3): one logit for every pixel, from its colour alone.
 
     Shape: ``(N, in_channels, H, W)`` → ``(N, 1, H, W)`` logits.
     """

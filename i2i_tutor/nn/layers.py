@@ -13,7 +13,8 @@ def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
     """Return the normalisation layer as a list of one module, or an empty list for ``"none"``.
 
     Batch norm is affine and keeps running statistics; instance norm has neither parameters nor buffers, so that it
-    computes the same in training and evaluation (the official pix2pix and CycleGAN code).
+    computes the same in training and evaluation (the official pix2pix and CycleGAN code). Raises ValueError at any
+    other kind.
     """
     if kind == "batch":
         return [nn.BatchNorm2d(channels)]
@@ -28,7 +29,8 @@ def has_bias(kind: Norm) -> bool:
     """Whether a convolution followed by this norm carries a bias.
 
     Batch norm brings its own shift. With instance norm the official networks keep the bias although it is inert, so
-    we do too: parameter counts and checkpoints stay comparable.
+    we do too: parameter counts and checkpoints stay comparable. With ``"none"`` ours have one and the official ones do
+    not: there nothing else would shift a channel. No profile uses it.
     """
     return kind != "batch"
 
@@ -59,23 +61,29 @@ def count_parameters(network: nn.Module) -> int:
 
 
 @contextmanager
-def frozen_statistics(network: nn.Module, dropout: bool = True) -> Iterator[None]:
-    """Run a network with batch norm on the batch's own statistics, without touching the running ones.
-
-    This is how pix2pix tests: in training mode, dropout included. ``dropout=False`` turns dropout off alone.
-    """
+def in_mode(network: nn.Module, training: bool) -> Iterator[None]:
+    """Run a network in training or in evaluation mode; afterwards each of its modules is in its own mode again."""
     before = [(module, module.training) for module in network.modules()]
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    network.train()
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.train(dropout)
-    for norm in norms:
-        norm.track_running_stats = False
+    network.train(training)
     try:
         yield
     finally:
+        for module, mode in before:
+            module.training = mode
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Run a network in training mode without touching what its batch norms remember.
+
+    This is how pix2pix tests: dropout is on, and batch norm takes the statistics of the batch at hand.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        with in_mode(network, training=True):
+            yield
+    finally:
         for norm in norms:
             norm.track_running_stats = True
-        for module, training in before:
-            module.training = training

@@ -29,7 +29,7 @@ def play(
     for number, turn in enumerate(due):
         with context():
             if number == 0:
-                method(scene, {t.loss for t in due})
+                method(scene)
             terms = getattr(method, turn.loss)(scene)
         if not terms:
             raise ValueError(f"the turn {turn.loss!r} returned no term; it has nothing to minimise")
@@ -45,7 +45,7 @@ def play(
                 raise ValueError(f"two turns of one step both call a term {name!r}; each needs its own name")
             played[name] = term.detach()
     with torch.no_grad():
-        method.end(scene, step)
+        method.end(scene)
     return played
 
 
