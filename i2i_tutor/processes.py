@@ -24,6 +24,17 @@ def rank() -> int:
     return dist.get_rank() if count() > 1 else 0
 
 
+def find_device(name: torch.device | str) -> torch.device:
+    """The device of this name; ValueError if there is none, or if it is a GPU and torch sees none."""
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:  # torch lists all the kinds that it was ever built for
+        raise ValueError(f"device is {name!r}; expected 'cpu' or 'cuda'") from error
+    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
+        raise ValueError(f"device is '{device}', but torch sees {torch.cuda.device_count() or 'no'} GPU here")
+    return device
+
+
 @contextmanager
 def group(device: str | None = None) -> Iterator[torch.device]:
     """Join the processes that a launcher has started, and leave them at the end; yields this process's device.
@@ -31,9 +42,9 @@ def group(device: str | None = None) -> Iterator[torch.device]:
     ``device`` is "cpu" or "cuda", by default a GPU where there is one: GPUs talk through NCCL, CPUs through gloo.
     Started without a launcher, it yields the device and does nothing else.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    place = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
+    place = find_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if place.type == "cuda":
+        place = find_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
         torch.cuda.set_device(place)
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield place

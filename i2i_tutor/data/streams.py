@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,11 @@ class Stream:
         about: dict[str, Any] | None = None,
         period: int = 1,
     ):
-        if seed < 0:
-            raise ValueError(f"seed is {seed}; expected 0 or more")
-        if ahead < 0:
-            raise ValueError(f"ahead is {ahead}; expected 0 or more batches")
+        if not callable(make):
+            raise ValueError(f"make is {make!r}; expected a function of (position, rng) to a batch")
+        for name, value, least in (("seed", seed, 0), ("ahead", ahead, 0), ("period", period, 1)):
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} is {value!r}; expected a whole number from {least}")
         self._make, self.seed, self.ahead, self.about, self.period = make, seed, ahead, about or {}, period
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None
@@ -52,6 +54,8 @@ class Stream:
 
         In a step all of them get batches of one kind (see ``period``), so that they play the same turns.
         """
+        if not 0 <= rank < count:
+            raise ValueError(f"rank is {rank} of {count} processes; expected 0 to {count - 1}")
 
         def make(position: int, rng: np.random.Generator) -> Batch:
             rounds, kind = divmod(position, self.period)
