@@ -86,6 +86,12 @@ def save(folder: Path, step: int, state: dict[str, Any], about: dict[str, Any]) 
             _clean(folder, before, kept | _files(manifest(folder)))
 
 
+def tidy(folder: Path) -> None:
+    """Remove what a kill has left beside the current checkpoint."""
+    if processes.rank() == 0:
+        _clean(folder, set(), keep=_files(manifest(folder)))
+
+
 def remove(folder: Path) -> None:
     """Forget a training, so that the next one starts from the beginning. Files that are not its own stay."""
     before = _files(manifest(folder))

@@ -65,6 +65,7 @@ class Session:
         about = checkpoints.manifest(self.folder) if self.folder else None
         if about and resume:
             (step, *_) = checkpoints.together(self._restore)
+            checkpoints.tidy(self.folder)
             self.saved, self.began = step, time.monotonic() - self.history.seconds
             return
         if about and not overwrite:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from games import Toy, equal, run, stream
+from games import RECIPE, Toy, equal, run, stream
 from torch.optim import SGD
 
 from i2i_tutor.methods.base import Recipe, Turn
