@@ -23,7 +23,7 @@ from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import ImagePool, Queue
 from i2i_tutor.training import checkpoints, fit
 
-RECIPE = replace(RECIPES["smoke"], dropout_layers=0)
+RECIPE = replace(RECIPES["smoke"], dropout_layers=0, steps=20)
 STEPS = 10
 
 
@@ -41,7 +41,7 @@ class Pooled(Method):
     turns = (Turn("loss", ("net",)),)
 
     def __init__(self):
-        super().__init__(Recipe(size=8, batch=2, steps=STEPS))
+        super().__init__(Recipe(size=8, batch=2, steps=20))
         self.net = nn.ModuleDict({"used": nn.Conv2d(3, 3, 3), "rare": nn.Conv2d(3, 3, 1)})
         self.pool, self.queue = ImagePool(24), Queue(6, 3)
 
