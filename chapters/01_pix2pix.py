@@ -433,7 +433,7 @@ def train(name, numbers, own_loss=None):
     film = plots.Film(test["input"][:4], numbers.steps)
     history = fit(
         model, data, numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
-        folder=run.checkpoints(name), resume=run.resume, title=name,
+        folder=run.checkpoints(name), resume=run.resume, overwrite=not run.resume, title=name,
     )  # fmt: skip
     return model, history, film
 

@@ -417,7 +417,7 @@ def train(name, numbers, own_cycle=None):
     history = fit(
         model, world(numbers), numbers.steps, rates=numbers.rates(), device=run.device, callbacks=[film],
         precision="fp32",  # as the official code, and quicker for small networks on a CPU
-        folder=run.checkpoints(name), resume=run.resume, title=name,
+        folder=run.checkpoints(name), resume=run.resume, overwrite=not run.resume, title=name,
     )  # fmt: skip
     return model, history, film
 
@@ -1022,7 +1022,7 @@ plots.table(*profiles(RECIPES))
 # from i2i_tutor.data import folders
 #
 # stream = folders.unpaired("summer", "winter", size=recipe.size, batch=recipe.batch)
-# fit(CycleGAN(recipe), stream, recipe.steps, rates=recipe.rates(), folder="runs/summer_and_winter")
+# fit(CycleGAN(recipe), stream, folder="runs/summer_and_winter")
 # ```
 #
 # ```bash

@@ -408,7 +408,8 @@ def train(name, learner, numbers, own_loss=None):
     film = plots.Film(test["source"][:8], numbers.steps)
     history = fit(
         model, data, numbers.steps, rates=numbers.rates(), device=run.device,
-        callbacks=[film], folder=run.checkpoints(name), resume=run.resume, title=name,
+        callbacks=[film], folder=run.checkpoints(name), title=name,
+        resume=run.resume, overwrite=not run.resume,
     )  # fmt: skip
     return model, history, film
 

@@ -3,7 +3,7 @@
 import pytest
 
 from i2i_tutor.methods.base import Recipe
-from i2i_tutor.schedules import constant, linear_decay, linear_tail
+from i2i_tutor.schedules import constant, linear_decay, linear_tail, staircase
 
 
 def test_the_official_decay_epoch_by_epoch():
@@ -30,3 +30,27 @@ def test_a_recipe_chooses_its_schedule():
     assert all(official(step) == expected(step) for step in range(0, 80_000, 399))
     assert Recipe(size=1, batch=1, steps=1, epoch=400).rates()(0) == 1.0  # one step of the paper's recipe
     assert Recipe(size=1, batch=1, steps=100).rates()(99) == pytest.approx(1 / 51)
+
+
+def test_stairs_go_down_every_so_many_steps():
+    factor = staircase(0.5, 10)
+    assert [factor(step) for step in (0, 9, 10, 29, 30)] == [1.0, 1.0, 0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: linear_decay(0),
+        lambda: linear_decay(10, -1),
+        lambda: linear_decay(10, 1, -1),
+        lambda: linear_tail(0),
+        lambda: linear_tail(10, 1.5),
+        lambda: linear_tail(10, float("nan")),
+        lambda: staircase(0.5, 0),
+        lambda: staircase(-0.5, 10),
+        lambda: staircase(float("nan"), 10),
+    ],
+)
+def test_absurd_schedules_are_refused(make):
+    with pytest.raises(ValueError, match="expected"):
+        make()

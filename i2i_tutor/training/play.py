@@ -26,10 +26,11 @@ def play(
     Raises ValueError if the batch lacks a key, or a turn names what the method does not have, or returns no terms.
     """
     due = [turn for turn in method.begin(step) if (step + 1) % turn.every == 0]
+    for turn in due:
+        _check_names(turn, method, optimisers)
     scene = Scene(_Batch(batch), step)
     played: dict[str, Tensor] = {}
     for number, turn in enumerate(due):
-        _check_names(turn, method, optimisers)
         with context():
             if number == 0:
                 method(scene, {t.loss for t in due})

@@ -10,6 +10,7 @@ import torch
 from games import RECIPE, Toy, equal, run, stream
 from torch.optim import SGD
 
+from i2i_tutor.data.streams import Stream
 from i2i_tutor.methods.base import Recipe, Turn
 from i2i_tutor.training import TrainingError, checkpoints, fit
 
@@ -159,3 +160,37 @@ def test_another_error_stays_what_it_is():
 
     with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
         fit(Broken(), stream(), 1, progress=False)
+
+
+def test_steps_and_rates_are_the_recipes_unless_said_otherwise():
+    class Still(Toy):
+        def optimisers(self):
+            made.append({name: SGD(getattr(self, name).parameters(), lr=1.0) for name in "ab"})
+            return {name: lambda parameters, name=name: made[-1][name] for name in "ab"}
+
+        def end(self, scene, step):
+            seen.append([made[-1][name].param_groups[0]["lr"] for name in "ab"])
+
+    made, seen = [], []
+    recipe = replace(RECIPE, steps=10)
+    assert fit(Still(recipe), stream(), progress=False).steps == 10
+    assert seen == [[recipe.rates()(step)] * 2 for step in range(10)]
+    seen.clear()
+    fit(Still(recipe), stream(), 3, rates=lambda step: 0.5, progress=False)
+    assert seen == [[0.5, 0.5]] * 3
+
+
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
+def test_an_absurd_rate_is_a_sentence(factor):
+    with pytest.raises(ValueError, match=rf"rates\(2\) is {factor}; expected a factor of 0 or more"):
+        fit(Toy(), stream(), rates=lambda step: factor if step == 2 else 1.0, progress=False)
+
+
+def test_what_is_no_method_or_stream_is_a_sentence():
+    with pytest.raises(ValueError, match=r"method is Linear\(.*expected a method, for example Pix2Pix\(recipe\)"):
+        fit(torch.nn.Linear(1, 1), stream())
+    with pytest.raises(ValueError, match=r"stream is \[1\]; expected a stream of batches"):
+        fit(Toy(), [1])
+    for made in ([torch.zeros(1)], {"input": 3}):
+        with pytest.raises(ValueError, match=r"the stream gave a (list|dict).*; expected a dict of tensors"):
+            fit(Toy(), Stream(lambda position, rng, made=made: made, seed=0), progress=False)

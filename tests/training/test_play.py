@@ -145,3 +145,46 @@ def test_a_turn_without_terms_is_named():
 
     with pytest.raises(ValueError, match="'push' returned no term"):
         played(Empty())
+
+
+class Nobody(Toy):
+    turns = (*Toy.turns, Turn("push", ("c",)))
+
+
+class Odd(Toy):
+    """Its turn returns whatever it is told to."""
+
+    def __init__(self, terms):
+        super().__init__()
+        self.terms = terms
+
+    def push(self, scene):
+        return self.terms(self)
+
+
+ODD = {
+    "the turn 'push' names 'c', which the method 'toy' does not have": Nobody,
+    "the term 'x' of the turn 'push' is 0.5; expected a tensor of one number": lambda: Odd(lambda game: {"x": 0.5}),
+    r"is a tensor \(2,\); expected": lambda: Odd(lambda game: {"x": game.b.value.expand(2)}),
+    "no term of the turn 'push' depends on a weight": lambda: Odd(lambda game: {"x": torch.tensor(1.0)}),
+    "the batch has no 'label'; it holds 'input'": lambda: Odd(lambda game: {"x": game.seen.batch["label"]}),
+}
+
+
+@pytest.mark.parametrize("sentence", ODD)
+def test_what_a_method_gets_wrong_is_a_sentence(sentence):
+    game = ODD[sentence]()
+    game.forward = lambda scene, due: setattr(game, "seen", scene)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        play(game, {name: SGD(game.a.parameters(), lr=0.1) for name in "ab"}, next(stream()), 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_without_an_optimiser_or_weights_is_named():
+    game = Toy()
+    with pytest.raises(ValueError, match="the turn 'push' moves 'b', which has no optimiser"):
+        play(game, {"a": SGD(game.a.parameters(), lr=0.1)}, next(stream()), 0)
+    optimisers = make_optimisers(game)
+    game.b.requires_grad_(False)
+    with pytest.raises(ValueError, match="the turn 'push' moves b, which has no weights to move"):
+        play(game, optimisers, next(stream()), 0)

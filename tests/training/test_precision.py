@@ -7,20 +7,42 @@ import torch
 from games import Noisy, noisy_stream
 
 from i2i_tutor import losses
-from i2i_tutor.training import autocast, fit, has_native_bf16
+from i2i_tutor.training import arithmetic, autocast, fit, precision
+
+CPU = torch.device("cpu")
 
 
-def test_precision_is_chosen_and_can_be_forced():
-    cpu = torch.device("cpu")
-    with autocast(cpu, "bf16")():
-        assert torch.nn.functional.linear(torch.ones(1, 4), torch.ones(1, 4)).dtype == torch.bfloat16
-    with autocast(cpu, "fp32")():
-        assert torch.nn.functional.linear(torch.ones(1, 4), torch.ones(1, 4)).dtype == torch.float32
-    with autocast(cpu, "auto")():
-        expected = torch.bfloat16 if has_native_bf16(cpu) else torch.float32
-        assert torch.nn.functional.linear(torch.ones(1, 4), torch.ones(1, 4)).dtype == expected
-    with pytest.raises(ValueError, match="'fp16'"):
-        autocast(cpu, "fp16")
+def computed_in(precision) -> torch.dtype:
+    with autocast(CPU, precision)():
+        return torch.nn.functional.linear(torch.ones(1, 4), torch.ones(1, 4)).dtype
+
+
+def test_precision_is_chosen_by_the_processor_and_can_be_forced(monkeypatch):
+    monkeypatch.delenv("I2I_PRECISION", raising=False)
+    for native, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(precision, "has_native_bf16", lambda device, native=native: native)
+        assert arithmetic(CPU) == arithmetic(CPU, "auto") == expected
+        assert [arithmetic(CPU, forced) for forced in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert computed_in("bf16") == torch.bfloat16
+    assert computed_in("fp32") == torch.float32
+    with pytest.raises(ValueError, match="precision is 'fp16'; expected 'auto', 'fp32' or 'bf16'"):
+        autocast(CPU, "fp16")
+
+
+def test_one_switch_decides_for_auto_on_any_processor(monkeypatch):
+    for forced, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        monkeypatch.setenv("I2I_PRECISION", forced)
+        assert computed_in("auto") == dtype
+        assert fit(Noisy(), noisy_stream(), 1, progress=False).arithmetic == forced
+    assert computed_in("fp32") == torch.float32  # what a call says goes
+    for wrong in ("fp16", "auto", "BF16"):
+        monkeypatch.setenv("I2I_PRECISION", wrong)
+        with pytest.raises(
+            ValueError, match=rf"^the environment variable I2I_PRECISION is '{wrong}'; expected 'fp32' or"
+        ):
+            fit(Noisy(), noisy_stream(), 1, progress=False)
+    monkeypatch.setenv("I2I_PRECISION", "")
+    assert arithmetic(CPU) in ("fp32", "bf16")
 
 
 def test_bf16_trains_and_keeps_fp32_weights():
