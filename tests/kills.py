@@ -84,12 +84,18 @@ def _on_a_file(function) -> bool:
     return not HARMLESS.fullmatch(function.__name__) and (isinstance(owner, io.IOBase) or module in MODULES)
 
 
-def killed(work: Callable[[], object], deadly: int, every_write: bool = True) -> bool:
-    """Whether a forked process is killed at file operation number ``deadly`` of its work, or ends before it."""
+def killed(
+    work: Callable[[], object], deadly: int, every_write: bool = True, first: Callable[[], object] = lambda: None
+) -> bool:
+    """Whether a forked process is killed at file operation number ``deadly`` of its work, or ends before it.
+
+    What it does ``first`` does not count.
+    """
     pid = os.fork()
     if pid == 0:
         code = 1
         with contextlib.suppress(BaseException):
+            first()
             operations = _Operations(deadly, every_write)
             builtins.open = operations.open
             sys.setprofile(operations)

@@ -131,6 +131,7 @@ def main(folder: Path) -> None:
         except checkpoints.CheckpointError as error:
             found["blocked"].append(str(error))
         os.replace = real
+    processes.gather(None)  # process 0 has tidied up
     found["left"] = [sorted(path.name for path in (folder / f"blocked-{rank}").iterdir()) for rank in range(2)]
     try:
         trained(lambda: Plain(RECIPE), steps=10, folder=folder / "straight")

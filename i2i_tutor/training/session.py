@@ -63,7 +63,7 @@ class Session:
         nor ``overwrite`` is set.
         """
         about = checkpoints.manifest(self.folder) if self.folder else None
-        if about and resume:
+        if self.folder and about and resume:
             (step, *_) = checkpoints.together(self._restore)
             checkpoints.tidy(self.folder)
             self.saved, self.began = step, time.monotonic() - self.history.seconds

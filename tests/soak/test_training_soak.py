@@ -8,12 +8,14 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from games import RECIPE, Noisy, equal, noisy_stream
-from kills import SITUATIONS, files_of, kill_everywhere
+from kills import SITUATIONS, files_of, kill_everywhere, killed, toy
 
 from i2i_tutor.schedules import constant
 from i2i_tutor.training import checkpoints, fit
@@ -35,6 +37,51 @@ def test_a_kill_at_every_single_write(tmp_path, situation):
     assert kill_everywhere(tmp_path, situation, every_write=True) > 20
 
 
+def meet(folder: Path, rank: int) -> None:
+    """Become one of two processes that train in the folder."""
+    meeting = f"file://{folder}.meeting"
+    dist.init_process_group("gloo", meeting, rank=rank, world_size=2, timeout=timedelta(seconds=60))
+
+
+def one_of_two(folder: Path, rank: int) -> None:
+    """What each of two processes does: train the toy from wherever it is to step 4, saving at the end."""
+    meet(folder, rank)
+    toy(folder, resume=True, save_every=4)
+
+
+def both(folder: Path) -> list[dict]:
+    """Train with two processes to the end; returns their states."""
+    Path(f"{folder}.meeting").unlink(missing_ok=True)
+    for pid in [child(lambda rank=rank: one_of_two(folder, rank)) for rank in range(2)]:
+        assert os.waitpid(pid, 0)[1] == 0
+    return [checkpoints.load(folder, rank, 2)[1]["method"] for rank in range(2)]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_kill_of_either_of_two_processes_at_any_operation(tmp_path, victim):
+    straight = both(tmp_path / "straight")
+    number, dead = 0, True
+    while dead:
+        number += 1
+        folder = tmp_path / str(number)
+        partner = child(lambda folder=folder: one_of_two(folder, 1 - victim))
+        dead = killed(
+            lambda folder=folder: toy(folder, resume=True, save_every=4),
+            number,
+            every_write=False,
+            first=lambda folder=folder: meet(folder, victim),
+        )
+        if dead:
+            os.kill(partner, signal.SIGKILL)  # as a launcher does
+        os.waitpid(partner, 0)
+        if checkpoints.manifest(folder):
+            steps = {checkpoints.load(folder, rank, 2)[1]["history"]["steps"] for rank in range(2)}
+            assert steps == {checkpoints.manifest(folder)["step"]}
+        assert equal(both(folder), straight)
+        assert files_of(folder) == 2
+    assert number > 15
+
+
 def child(work) -> int:
     """Do some work in a forked process, which has torch already; returns its number."""
     pid = os.fork()
@@ -48,7 +95,7 @@ def child(work) -> int:
 
 def test_twenty_kills_and_the_training_ends_as_if_there_had_been_none(tmp_path):
     draw = random.Random(0)
-    folder, step, killed = tmp_path / "killed", 0, {"inside": 0, "anywhere": 0}
+    folder, step, kills = tmp_path / "killed", 0, {"inside": 0, "anywhere": 0}
     order = ["inside"] * INSIDE + ["anywhere"] * (KILLS - INSIDE)
     draw.shuffle(order)
     for place in order:
@@ -60,13 +107,13 @@ def test_twenty_kills_and_the_training_ends_as_if_there_had_been_none(tmp_path):
             os.kill(pid, signal.SIGKILL)
             dead = os.WIFSIGNALED(os.waitpid(pid, 0)[1])
         assert dead, "the training ended before it was killed"
-        killed[place] += 1
+        kills[place] += 1
         if checkpoints.manifest(folder) is not None:
             about, state = checkpoints.load(folder)  # whole: its checksum is looked at
             assert about["step"] % EVERY == 0
             assert about["step"] == state["history"]["steps"] >= step
             step = about["step"]
-    assert killed == {"inside": INSIDE, "anywhere": KILLS - INSIDE}
+    assert kills == {"inside": INSIDE, "anywhere": KILLS - INSIDE}
     assert 0 < step < STEPS
     resumed, straight = train(folder), train(tmp_path / "straight")
     assert equal(resumed.state_dict(), straight.state_dict())
