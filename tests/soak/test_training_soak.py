@@ -59,6 +59,7 @@ def both(folder: Path) -> list[dict]:
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_kill_of_either_of_two_processes_at_any_operation(tmp_path, victim):
+    toy(None)  # imported once, here, what every forked process needs
     straight = both(tmp_path / "straight")
     number, dead = 0, True
     while dead:
