@@ -146,7 +146,9 @@ def overhead(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         fit(method, stream, 2, device=device, precision="fp32", folder=folder, progress=False)
         _, state = checkpoints.load(Path(folder))
-        saving = {"one checkpoint": lambda: seconds(lambda: checkpoints.save(Path(folder), 2, state, {}))}
+        saving = {
+            "one checkpoint": lambda: seconds(lambda: checkpoints.save(Path(folder), 2, state, method.settings()))
+        }
         saved = rounds_of(saving, rounds)
     return {"seconds per step": rounds_of(timed, rounds), "seconds": saved, "steps": recipe.steps, "checkpoints": 10}
 

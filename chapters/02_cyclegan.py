@@ -1004,7 +1004,7 @@ plots.table(*profiles(RECIPES))
 # from i2i_tutor.training import fit
 #
 # stream = folders.unpaired("summer", "winter", size=recipe.size, batch=recipe.batch)
-# fit(CycleGAN(recipe), stream, recipe.steps, rates=recipe.rates(), folder="runs/summer_and_winter")
+# fit(CycleGAN(recipe), stream, folder="runs/summer_and_winter")
 # ```
 #
 # ```bash

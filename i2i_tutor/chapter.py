@@ -22,6 +22,7 @@ from i2i_tutor.measuring.provenance import provenance
 from i2i_tutor.methods.base import Method, Recipe
 from i2i_tutor.parameters import Parameter, ParameterError, Profile, Range
 from i2i_tutor.training import BatchStream, History, fit
+from i2i_tutor.training.checkpoints import MANIFEST
 from i2i_tutor.training.precision import Precision
 
 
@@ -57,8 +58,8 @@ class Run:
         Its checkpoints stand in the run's folder under the arm's name; a resumed run continues from them.
         """
         history = fit(
-            model, data, model.recipe.steps, rates=model.recipe.rates(), device=self.device, precision=precision,
-            callbacks=[film] if film else [], folder=self.out / "checkpoints" / arm, resume=self.resume, title=arm,
+            model, data, device=self.device, precision=precision, callbacks=[film] if film else [], title=arm,
+            folder=self.out / "checkpoints" / arm, resume=self.resume, overwrite=not self.resume,
         )  # fmt: skip
         self.trainings[arm] = {
             "steps": history.steps,
@@ -176,7 +177,8 @@ def open_run(
     seed, source = values["seed"], values["source"]
     given = {name: value for name, value in values.items() if name not in _APART and value is not None}
     folder = Path(values["out"] or parameters.default_folder(chapter, known, values))
-    _claim(folder, {"chapter": chapter, "profile": profile, "seed": seed, "source": source, "parameters": given})
+    run = {"chapter": chapter, "profile": profile, "seed": seed, "source": source, "parameters": given}
+    _claim(folder, run, anew=values["out"] is not None and not values["resume"])
     torch.manual_seed(seed)
     print(f"{chapter}: profile {profile}, seed {seed}, {source} data, {recipe.steps} steps on {device}, into {folder}")
     return Run(chapter, profile, seed, source, recipe, device, folder, values["resume"], given)
@@ -200,11 +202,15 @@ def _injected(namespace: Mapping[str, Any]) -> list[str]:
     return [target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)]
 
 
-def _claim(folder: Path, run: dict[str, Any]) -> None:
-    """Make a run's folder. One that holds the results of another run is refused, since they would be overwritten."""
+def _claim(folder: Path, run: dict[str, Any], anew: bool) -> None:
+    """Make a run's folder. One that holds the results of another run is refused, since they would be overwritten.
+
+    ``anew``: so is one that holds trainings of nobody knows which run, since they would be trained over.
+    """
     path = folder / "results.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else results.rounded(run)
+        unfinished = not path.exists() and any((folder / "checkpoints").glob(f"*/{MANIFEST}"))
         folder.mkdir(parents=True, exist_ok=True)
     except json.JSONDecodeError:
         found = None
@@ -213,3 +219,8 @@ def _claim(folder: Path, run: dict[str, Any]) -> None:
         raise ParameterError(f"out cannot be the folder {str(folder)[:100]!r}: {reason}") from error
     if not isinstance(found, dict) or {name: found.get(name) for name in run} != results.rounded(run):
         raise ParameterError(f"{folder} holds the results of another run; choose another folder as out, or remove it")
+    if anew and unfinished:
+        raise ParameterError(
+            f"{folder} holds trainings of a run that did not come to its end; continue them with resume=True, choose "
+            "another folder as out, or remove it"
+        )

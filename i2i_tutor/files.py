@@ -2,28 +2,39 @@
 
 import hashlib
 import os
+import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+_ORPHAN = re.compile(r"\..+\.[0-9a-f]{16}\.part")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write(file)`` on a temporary neighbour of ``path``, fsync it, then rename it over ``path``.
 
     Whatever happens, ``path`` holds either its old or its complete new content. The temporary file is removed, unless
-    the process is killed outright; its name ends in ``.part``.
+    the process is killed outright; ``orphans`` finds what such a kill leaves.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The name is cut, so that a long one stays within what file systems take, and cannot be foreseen
+    temporary = path.with_name(f".{path.name[:48]}.{secrets.token_hex(8)}.part")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:  # exclusive: never through a link that somebody has planted
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _fsync_folder(path.parent)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    _fsync_folder(path.parent)
+
+
+def orphans(folder: Path) -> list[Path]:
+    """Temporary files that killed processes have left in ``folder``, of ``write_atomically`` and nobody else."""
+    return [path for path in folder.glob(".*.part") if _ORPHAN.fullmatch(path.name)]
 
 
 def write_text(path: Path, text: str) -> None:

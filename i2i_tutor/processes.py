@@ -35,7 +35,7 @@ def group(device: str | None = None) -> Iterator[torch.device]:
     """
     place = devices.find(device)
     if place.type == "cuda":
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        place = devices.find(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
         torch.cuda.set_device(place)
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield place

@@ -166,6 +166,16 @@ def test_a_foreign_results_file_is_left_alone(content):
     assert Path("mine/results.json").read_text() == content
 
 
+def test_an_unfinished_run_in_a_chosen_folder_is_not_trained_over():
+    (Path("mine") / "checkpoints" / "method").mkdir(parents=True)
+    (Path("mine") / "checkpoints" / "method" / "manifest.json").write_text("{}")
+    with pytest.raises(ParameterError, match=r"^mine holds trainings of a run that did not come to its end; .*resume"):
+        open_run(out="mine")
+    run = open_run(out="mine", resume=True)
+    run.close()
+    open_run(out="mine")  # now it is known to be this very run's
+
+
 def test_a_file_is_no_folder():
     Path("mine").write_text("")
     with pytest.raises(ParameterError, match=re.escape("out cannot be the folder 'mine': ")):

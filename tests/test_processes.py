@@ -16,9 +16,10 @@ from i2i_tutor.training import checkpoints
 from i2i_tutor.translate import load_method
 
 HERE = Path(__file__).parent
+# accelerate's --cpu starts one process only, unless there is MPI; --multi_gpu hands the work to torchrun, GPUs or not
 LAUNCHERS = {
     "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
-    "accelerate": ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+    "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
                    "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"],
 }  # fmt: skip
 
@@ -71,7 +72,10 @@ def test_terms_are_means_over_the_processes(found, alone):
 
 def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(folder, found):
     assert all(each["resumed equals straight"] for each in found)
-    assert found[0]["files"] == ["manifest.json", "step-00000010.1.pt", "step-00000010.pt"]
+    lock, manifest, first, second = found[0]["files"]
+    assert (lock, manifest) == (checkpoints.LOCK, "manifest.json")
+    assert re.fullmatch(r"step-00000010-\w{16}\.pt", first)
+    assert re.fullmatch(r"step-00000010\.1-\w{16}\.pt", second)
 
 
 def test_pools_and_queues_are_shared(folder, found):
@@ -98,8 +102,19 @@ def test_what_couples_a_batch_is_refused_by_a_sentence(found):
         )
 
 
-def test_when_one_process_cannot_write_all_of_them_say_so(found):
-    assert [each["blocked"] for each in found] == ["CheckpointError"] * 2
+def test_when_one_process_cannot_write_all_of_them_say_so_and_nothing_is_left(found):
+    for each in found:
+        assert len(each["blocked"]) == 2
+        for said in each["blocked"]:
+            assert re.fullmatch(r"the checkpoint of step 1 could not be written to .*no earlier checkpoint", said)
+        assert each["left"] == [[checkpoints.LOCK]] * 2
+
+
+def test_what_process_0_finds_in_the_folder_all_of_them_say(found):
+    for each in found:
+        assert "holds a training of pix2pix at step 10; go on with resume=True" in each["again"]
+        assert "file cannot be used for a training" in each["no folder"]
+        assert each["busy"].startswith("another training is at work in")
 
 
 def test_a_checkpoint_of_two_is_used_by_one_but_not_continued_by_one(folder):

@@ -234,8 +234,8 @@ class Evil:
 
 def test_a_checkpoint_that_carries_code_is_refused(tmp_path, checkpoint, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"method": Evil()}, "evil.pt")
-    about = {**checkpoints.manifest(checkpoint), "file": "evil.pt", "sha256": sha256(tmp_path / "evil.pt")}
+    torch.save({"method": Evil()}, "step-evil.pt")
+    about = {**checkpoints.manifest(checkpoint), "file": "step-evil.pt", "sha256": sha256(tmp_path / "step-evil.pt")}
     (tmp_path / checkpoints.MANIFEST).write_text(json.dumps(about))
     with pytest.raises(checkpoints.CheckpointError, match="more than tensors"):
         load_method(tmp_path)

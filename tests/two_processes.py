@@ -3,6 +3,7 @@
 Its one argument is a folder: checkpoints go there, and process 0 leaves what was found in ``found.json``.
 """
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import nn
 from torch.optim import SGD
 
@@ -21,7 +23,7 @@ from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.nn import ImagePool, Queue
 from i2i_tutor.training import checkpoints, fit
 
-RECIPE = replace(RECIPES["smoke"], dropout_layers=0)
+RECIPE = replace(RECIPES["smoke"], dropout_layers=0, steps=20)
 STEPS = 10
 
 
@@ -39,7 +41,7 @@ class Pooled(Method):
     turns = (Turn("loss", ("net",)),)
 
     def __init__(self):
-        super().__init__(Recipe(size=8, batch=2, steps=STEPS))
+        super().__init__(Recipe(size=8, batch=2, steps=20))
         self.net = nn.ModuleDict({"used": nn.Conv2d(3, 3, 3), "rare": nn.Conv2d(3, 3, 1)})
         self.pool, self.queue = ImagePool(24), Queue(6, 3)
 
@@ -89,6 +91,10 @@ def interrupting(position, rng):
     return batches(position)
 
 
+def cannot(*paths):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 def main(folder: Path) -> None:
     found = {"count": processes.count(), "rank": processes.rank()}
 
@@ -116,14 +122,35 @@ def main(folder: Path) -> None:
         trained(lambda: Plain(replace(RECIPE, norm="batch")))
     except ValueError as error:
         found["refused"] = str(error)
-    blocked = folder / "blocked"
-    if processes.rank() == 1:
-        (folder / "blocked").write_text("a file where a folder should be")
+    found["blocked"], real = [], os.replace
+    for rank in range(2):  # the state of either process cannot be put in its place
+        if processes.rank() == rank:
+            os.replace = cannot
+        try:
+            trained(lambda: Plain(RECIPE), steps=1, folder=folder / f"blocked-{rank}")
+        except checkpoints.CheckpointError as error:
+            found["blocked"].append(str(error))
+        os.replace = real
+    processes.gather(None)  # process 0 has tidied up
+    found["left"] = [sorted(path.name for path in (folder / f"blocked-{rank}").iterdir()) for rank in range(2)]
+    try:
+        trained(lambda: Plain(RECIPE), steps=10, folder=folder / "straight")
+    except checkpoints.CheckpointError as error:
+        found["again"] = str(error)
+    (folder / "file").touch()
+    try:
+        trained(lambda: Plain(RECIPE), steps=1, folder=folder / "file")
+    except checkpoints.CheckpointError as error:
+        found["no folder"] = str(error)
+    if processes.rank() == 0:
+        lock = FileLock(folder / "busy" / checkpoints.LOCK)
+        (folder / "busy").mkdir()
+        lock.acquire()
     processes.gather(None)
     try:
-        trained(lambda: Plain(RECIPE), steps=1, folder=blocked)
-    except (checkpoints.CheckpointError, OSError) as error:
-        found["blocked"] = type(error).__name__
+        trained(lambda: Plain(RECIPE), steps=1, folder=folder / "busy")
+    except checkpoints.CheckpointError as error:
+        found["busy"] = str(error)
     every = processes.gather(found)
     if processes.rank() == 0:
         (folder / "found.json").write_text(json.dumps(every))

@@ -152,14 +152,19 @@ def forget(job: Job) -> None:
     if read_status(folder) is None:
         return
     with lock(folder, patience=0):
-        for name in _FOLDERS:
-            if (folder / name).is_symlink():  # the user's: what it points at is not ours
-                (folder / name).unlink()
-            elif (folder / name).exists():
-                shutil.rmtree(folder / name)
-        sweep(folder)
-        for name in _FILES:  # the status last: it is what tells that the folder is a run's
-            (folder / name).unlink(missing_ok=True)
+        clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """`forget` for the one who holds the folder's lock, and knows that it belongs to a run."""
+    for name in _FOLDERS:
+        if (folder / name).is_symlink():  # the user's: what it points at is not ours
+            (folder / name).unlink()
+        elif (folder / name).exists():
+            shutil.rmtree(folder / name)
+    sweep(folder)
+    for name in _FILES:  # the status last: it is what tells that the folder is a run's
+        (folder / name).unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

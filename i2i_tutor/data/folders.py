@@ -2,7 +2,7 @@
 
 Every door gives a stream that any fitting method trains on::
 
-    fit(Pix2Pix(recipe), folders.pairs("my_pairs", size=recipe.size, batch=recipe.batch), steps=recipe.steps)
+    fit(Pix2Pix(recipe), folders.pairs("my_pairs", size=recipe.size, batch=recipe.batch), folder="runs/mine")
 """
 
 import re

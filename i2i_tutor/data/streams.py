@@ -36,8 +36,11 @@ class Stream:
         about: dict[str, Any] | None = None,
         period: int = 1,
     ):
+        if not callable(make):
+            raise ValueError(f"make is {make!r}; expected a function of (position, rng) to a batch")
         check_whole("seed", seed, 0)
         check_whole("ahead", ahead, 0)
+        check_whole("period", period, 1)
         self._make, self.seed, self.ahead, self.about, self.period = make, seed, ahead, about or {}, period
         self.position = 0
         self._pool: ThreadPoolExecutor | None = None
@@ -52,6 +55,8 @@ class Stream:
 
         In a step all of them get batches of one kind (see ``period``), so that they play the same turns.
         """
+        if not 0 <= rank < count:
+            raise ValueError(f"rank is {rank} of {count} processes; expected 0 to {count - 1}")
 
         def make(position: int, rng: np.random.Generator) -> Batch:
             rounds, kind = divmod(position, self.period)

@@ -1,129 +1,49 @@
 """The one training loop: ``fit`` takes many steps of any method and can be interrupted and resumed."""
 
-import json
 import math
 import signal
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from i2i_tutor import devices, processes
 from i2i_tutor.methods.base import Batch, Method
 from i2i_tutor.progress import bar as progress_bar
-from i2i_tutor.schedules import Schedule, constant
+from i2i_tutor.schedules import Schedule
 from i2i_tutor.training import checkpoints
+from i2i_tutor.training.history import History, TrainingError
 from i2i_tutor.training.play import make_optimisers, play
-from i2i_tutor.training.precision import Precision, autocast
-
-
-class BatchStream(Protocol):
-    """What ``fit`` asks of a data stream; see ``i2i_tutor.data.streams``."""
-
-    def __next__(self) -> Batch: ...
-    def share(self, rank: int, count: int) -> "BatchStream": ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-class Callback(Protocol):
-    """Looks at a training without changing it. Called with the number of steps done, first before any is taken.
-
-    One that has ``state_dict`` and ``load_state_dict`` (tensors and plain values) finds its memory again on resume.
-    """
-
-    def __call__(self, step: int, method: Method) -> None: ...
-
-
-class TrainingError(RuntimeError):
-    """A training cannot go on; the message says why, in which step, and names the last whole checkpoint."""
-
-
-@dataclass
-class History:
-    """What happened in a training.
-
-    Attributes:
-        terms: for every term its values, and in ``at`` the steps (from 0) in which they were computed.
-        steps: steps done.
-        seconds: time spent, over all sessions of a resumed run.
-        interrupted: whether Ctrl-C ended it early.
-        arithmetic: what was computed in, for the record: ``"fp32"`` or ``"bf16"``.
-    """
-
-    terms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    steps: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
-    arithmetic: str = "fp32"
-
-    def mean(self, term: str, last: int = 100) -> float:
-        """Mean of a term's last values."""
-        values = self.terms.get(term, [])[-last:]
-        return math.fsum(values) / len(values) if values else math.nan
-
-
-class _Recorder:
-    """Keeps terms on the device until they are asked for, so that logging never waits for the device."""
-
-    def __init__(self, history: History):
-        self.history = history
-        self.pending: list[tuple[int, dict[str, Tensor]]] = []
-
-    def add(self, step: int, terms: dict[str, Tensor]) -> None:
-        self.pending.append((step, terms))
-
-    def flush(self, folder: Path | None) -> None:
-        """Move the pending terms into the history; raise at the first that is not finite."""
-        if not self.pending:
-            return
-        flat = torch.stack([term.float() for _, terms in self.pending for term in terms.values()])
-        values = iter(processes.mean(flat).tolist())
-        for step, terms in self.pending:
-            for name in terms:
-                value = next(values)
-                if not math.isfinite(value):
-                    self.pending.clear()
-                    raise TrainingError(
-                        f"the term {name!r} is {value} in step {step}; {checkpoints.describe_last(folder)}. "
-                        "Likely causes: a learning rate that is too high, a division or logarithm of zero in a loss, "
-                        "or images outside [-1, 1]"
-                    )
-                self.history.terms[name].append(value)
-                self.history.at[name].append(step)
-        self.pending.clear()
+from i2i_tutor.training.precision import Precision, arithmetic, autocast
+from i2i_tutor.training.session import BatchStream, Callback, Session
 
 
 def fit(
     method: Method,
     stream: BatchStream,
-    steps: int,
+    steps: int | None = None,
     *,
-    rates: Schedule = constant,
+    rates: Schedule | None = None,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     callbacks: Sequence[Callback] = (),
     folder: Path | str | None = None,
     save_every: int | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     flush_every: int = 20,
     progress: bool | None = None,
     title: str | None = None,
 ) -> History:
-    """Train ``method`` for ``steps`` steps on batches from ``stream``.
+    """Train ``method`` on batches from ``stream``.
 
     Knows nothing about any paper. With ``folder`` it writes a checkpoint every ``save_every`` steps (by default ten
     times) and at the end; ``resume=True`` continues from the last whole one, **bit for bit** as if never interrupted
-    (on a GPU as far as its kernels are deterministic).
+    (on a GPU as far as its kernels are deterministic). A finished training goes on if its recipe gets more steps.
     Ctrl-C ends it after the step in progress and returns what it has; a second Ctrl-C ends it at once.
 
     Within a process group (``i2i_tutor.processes``) every process takes its share of the stream and gradients are
@@ -131,104 +51,115 @@ def fit(
     checkpoint file of its own into the folder, which all of them must see. Ctrl-C then waits for the next flush.
 
     Args:
-        rates: factor on every learning rate as a function of the step, for example ``schedule(recipe)``.
-        precision: "auto" takes bf16 where the device computes it natively, else fp32.
+        steps: how many, counted from the very beginning; by default those of the recipe. Fewer stop early.
+        rates: factor on every learning rate as a function of the step; by default ``method.recipe.rates()``.
+        precision: "auto" takes bf16 where the device computes it natively, else fp32; the environment variable
+            ``I2I_PRECISION`` ("fp32" or "bf16") decides for "auto".
         callbacks: called with (steps done, method), at the start (of a resumed training: with the steps done earlier)
             and after each step; under a forked random state and without gradient, so that watching changes nothing.
+        folder: one training at a time works in it. An earlier one that it holds is refused unless told what to do:
+        resume: continue it, if there is one.
+        overwrite: remove it (nothing else in the folder) and start anew.
         flush_every: how many steps of terms stay on the device before they are read and checked.
         progress: whether to show a bar; by default unless the environment variable ``I2I_QUIET`` is set.
 
     Raises:
         TrainingError: a term is NaN or infinite, or the weights that a checkpoint would hold; or memory ran out.
-        ValueError: several processes train a method whose batches cannot be divided.
-        CheckpointError: a checkpoint cannot be written or read, or belongs to other settings.
+        ValueError: an argument cannot be used, the learning rates end before the steps do, or several processes train
+            a method whose batches cannot be divided.
+        CheckpointError: a checkpoint cannot be written or read, belongs to other settings, or is in the way.
     """
-    device = devices.find(device)
-    folder = Path(folder) if folder is not None else None
-    context = autocast(device, precision)
-    history = History(arithmetic="fp32" if context is nullcontext else "bf16")
+    if not isinstance(method, Method):
+        raise ValueError(f"method is {method!r}; expected a method, for example Pix2Pix(recipe)")
+    planned = method.recipe.steps
+    steps = planned if steps is None else steps
+    rates = method.recipe.rates() if rates is None else rates
+    _check(stream, rates, callbacks)
+    _check_numbers({"steps": (steps, 0), "save_every": (save_every, 1), "flush_every": (flush_every, 1)})
+    _check_switches({"resume": resume, "overwrite": overwrite}, folder)
+    if steps > planned and rates(steps - 1) == 0:
+        raise ValueError(
+            f"steps is {steps}, but the learning rates end at 0 before that, as the recipe has {planned} steps; to "
+            f"train longer, give the method a recipe with steps={steps} (resume=True goes on from its checkpoint)"
+        )
     several = processes.count() > 1
     if several and (reason := method.couples()):
         raise ValueError(f"{method.name} cannot be trained by {processes.count()} processes: {reason}")
-    with _memory_explained(method, history, folder):
+    device = devices.find(device)
+    context = autocast(device, precision)
+    history = History(arithmetic=arithmetic(device, precision))
+    folder = Path(folder) if folder is not None else None
+
+    with checkpoints.locked(folder) if folder else nullcontext(), _memory_explained(method, history, folder):
         method.to(device).train().zero_grad()  # a learner may have tried a backward() before
-    if several:
-        stream = stream.share(processes.rank(), processes.count())
-    optimisers = make_optimisers(method)
-    base_rates = {name: [group["lr"] for group in o.param_groups] for name, o in optimisers.items()}
-    callbacks = callbacks if processes.rank() == 0 else ()
-    start = 0
-    if resume and folder is not None and checkpoints.manifest(folder) is not None:
-        start = _restore(folder, method, optimisers, stream, history, callbacks)
-    else:
-        if folder is not None:
-            checkpoints.remove(folder)
         if several:
-            processes.start_equal(method)
-            torch.manual_seed(torch.initial_seed() + processes.rank())  # noise and dropout differ, the weights do not
-    if steps < start:
-        raise checkpoints.CheckpointError(f"{folder} is already at step {start}; {steps} steps were asked for")
-    save_every = save_every or max(1, math.ceil(steps / 10))
-    recorder = _Recorder(history)
-    title = f"{title or method.name}, {history.arithmetic}" + (f" x {processes.count()}" if several else "")
-    bar = progress_bar(steps, start, title, shown=progress if processes.rank() == 0 else False)
-    began, earlier = time.monotonic(), history.seconds
-
-    def save(done: int) -> None:
-        recorder.flush(folder)
-        history.seconds = earlier + time.monotonic() - began
-        if folder is not None:
-            _check_weights(method, done, folder)  # so that no checkpoint ever holds a poisoned network
-            checkpoints.save(folder, done, _state(method, optimisers, stream, history, callbacks), method.settings())
-
-    done = start
-    try:
-        with _memory_explained(method, history, folder), _deferred_interrupt() as interrupted:
-            _watch(callbacks, start, method)
+            stream = stream.share(processes.rank(), processes.count())
+        watching = tuple(callbacks) if processes.rank() == 0 else ()
+        session = Session(method, make_optimisers(method), stream, history, watching, folder)
+        session.begin(resume, overwrite)
+        start = history.steps
+        if steps < start:
+            raise checkpoints.CheckpointError(f"{folder} is already at step {start}; {steps} steps were asked for")
+        save_every = save_every or max(1, math.ceil(steps / 10))
+        title = f"{title or method.name}, {history.arithmetic}" + (f" x {processes.count()}" if several else "")
+        bar = progress_bar(steps, start, title, shown=progress if processes.rank() == 0 else False)
+        with bar, _deferred_interrupt() as interrupted:
+            session.watch()
             for step in range(start, steps):
                 batch = _move(next(stream), device)
-                factor = rates(step)
-                for name, optimiser in optimisers.items():
-                    for group, rate in zip(optimiser.param_groups, base_rates[name], strict=True):
-                        group["lr"] = rate * factor
-                recorder.add(step, play(method, optimisers, batch, step, context))
+                session.set_rates(step, rates(step))
+                session.recorder.add(step, play(method, session.optimisers, batch, step, context))
                 done = history.steps = step + 1
                 bar.update()
-                if done % flush_every == 0:
-                    recorder.flush(folder)
+                flushing = done % flush_every == 0
+                if flushing:
+                    session.recorder.flush(folder)
                     terms = {name: f"{values[-1]:.3f}" for name, values in history.terms.items()}
                     bar.set_postfix(terms, refresh=False)
-                if folder is not None and done % save_every == 0 and done < steps:
-                    save(done)
-                _watch(callbacks, done, method)
+                if folder and done % save_every == 0 and done < steps:
+                    session.save()
+                session.watch()
                 stop = interrupted.is_set()
                 if several:  # they stop together, where they wait for each other anyway
-                    stop = done % flush_every == 0 and processes.anywhere(stop, device)
+                    stop = flushing and processes.anywhere(stop, device)
                 if stop:
                     history.interrupted = done < steps
                     break
-        save(done)
-    finally:
-        bar.close()
+            session.save()
     return history
 
 
+def _check(stream: object, rates: object, callbacks: object) -> None:
+    if not isinstance(stream, BatchStream):
+        raise ValueError(f"stream is {stream!r}; expected a stream of batches, for example facades.train(...)")
+    if not callable(rates):
+        raise ValueError(f"rates is {rates!r}; expected a function of the step, for example recipe.rates()")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise ValueError(f"callbacks is {callbacks!r}; expected a list of functions of (steps done, method)")
+
+
+def _check_numbers(numbers: dict[str, tuple[int | None, int]]) -> None:
+    for name, (value, least) in numbers.items():
+        if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < least):
+            raise ValueError(f"{name} is {value!r}; expected a whole number from {least}")
+
+
+def _check_switches(switches: dict[str, bool], folder: object) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}; expected True or False")
+        if value and folder is None:
+            raise ValueError(f"{name} is True, but there is no folder= that could hold an earlier training")
+    if all(switches.values()):
+        raise ValueError(f"{' and '.join(switches)} are both True; an earlier training is either continued or replaced")
+
+
 def _move(batch: Batch, device: torch.device) -> Batch:
+    if not isinstance(batch, dict) or not all(isinstance(value, Tensor) for value in batch.values()):
+        raise ValueError(f"the stream gave a {type(batch).__name__}; expected a dict of tensors")
     if device.type == "cuda":  # only from pinned memory does a copy not wait for the device
         return {key: value.pin_memory().to(device, non_blocking=True) for key, value in batch.items()}
     return {key: value.to(device) for key, value in batch.items()}
-
-
-def _check_weights(method: Method, done: int, folder: Path) -> None:
-    """Raise where a gradient has poisoned a network although every term was finite."""
-    names, weights = zip(*method.named_parameters(), strict=True)
-    finite = torch.stack([weight.detach().isfinite().all() for weight in weights]).tolist()
-    for name, fine in zip(names, finite, strict=True):
-        if not fine:
-            raise TrainingError(
-                f"{name} is NaN or infinite after {done} steps, although every term was finite; "
-                f"{checkpoints.describe_last(folder)}. Likely cause: a root or logarithm whose gradient is infinite"
-            )
 
 
 @contextmanager
@@ -250,14 +181,6 @@ def _memory_explained(method: Method, history: History, folder: Path | None) -> 
         ) from error
 
 
-def _watch(callbacks: Sequence[Callback], done: int, method: Method) -> None:
-    if callbacks:
-        cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-        with torch.random.fork_rng(devices=cuda), torch.no_grad():
-            for callback in callbacks:
-                callback(done, method)
-
-
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into an event that is looked at between steps, so that no step is left half done."""
@@ -276,74 +199,3 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _state(
-    method: Method,
-    optimisers: dict[str, Optimizer],
-    stream: BatchStream,
-    history: History,
-    callbacks: Sequence[Callback],
-) -> dict[str, Any]:
-    return {
-        "method": method.state_dict(),
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
-        "stream": stream.state_dict(),
-        "history": {
-            "terms": dict(history.terms),
-            "at": dict(history.at),
-            "steps": history.steps,
-            "seconds": history.seconds,
-            "arithmetic": history.arithmetic,
-        },
-        "callbacks": [callback.state_dict() for callback in _remembering(callbacks)],
-        "random": {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        },
-    }
-
-
-def _remembering(callbacks: Sequence[Callback]) -> list[Any]:
-    return [callback for callback in callbacks if hasattr(callback, "state_dict")]
-
-
-def _restore(
-    folder: Path,
-    method: Method,
-    optimisers: dict[str, Optimizer],
-    stream: BatchStream,
-    history: History,
-    callbacks: Sequence[Callback],
-) -> int:
-    about, state = checkpoints.load(folder, processes.rank(), processes.count())
-    wanted = json.loads(json.dumps(method.settings()))
-    saved = {key: about.get(key) for key in wanted}
-    if saved != wanted:
-        old, new = saved.get("recipe") or {}, wanted["recipe"]
-        differ = [f"{key} = {old.get(key)}, not {new[key]}" for key in new if old.get(key) != new[key]]
-        raise checkpoints.CheckpointError(
-            f"{folder} holds a run of {saved['method']} with {', '.join(differ) or 'another recipe'}; "
-            "choose another folder or start anew with resume=False"
-        )
-    if state["history"]["arithmetic"] != history.arithmetic:
-        raise checkpoints.CheckpointError(
-            f"{folder} was trained in {state['history']['arithmetic']}, this run would use {history.arithmetic}; "
-            "say precision= to continue as before"
-        )
-    method.load_state_dict(state["method"])
-    for name, optimiser in optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
-    try:
-        stream.load_state_dict(state["stream"])
-    except ValueError as error:
-        raise checkpoints.CheckpointError(f"{folder} belongs to another run: {error}") from error
-    history.terms.update(state["history"]["terms"])
-    history.at.update(state["history"]["at"])
-    history.steps, history.seconds = state["history"]["steps"], state["history"]["seconds"]
-    for callback, seen in zip(_remembering(callbacks), state.get("callbacks", []), strict=False):
-        callback.load_state_dict(seen)
-    torch.set_rng_state(state["random"]["cpu"])
-    if state["random"]["cuda"]:
-        torch.cuda.set_rng_state_all(state["random"]["cuda"])
-    return int(about["step"])

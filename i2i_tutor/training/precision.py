@@ -1,5 +1,6 @@
 """The arithmetic of a training: fp32, or bf16 under autocast."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -19,10 +20,26 @@ def has_native_bf16(device: torch.device) -> bool:
     return False
 
 
-def autocast(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager]:
-    """A factory of contexts, one per turn: autocast's cache of cast weights goes stale when an optimiser steps."""
+def arithmetic(device: torch.device, precision: Precision = "auto") -> Literal["fp32", "bf16"]:
+    """What a training computes in.
+
+    "auto" takes bf16 if the device computes it natively, else fp32; the environment variable ``I2I_PRECISION``
+    ("fp32" or "bf16") decides in its place, so that two machines can be made to agree.
+    """
     if precision not in ("auto", "fp32", "bf16"):
         raise ValueError(f"precision is {precision!r}; expected 'auto', 'fp32' or 'bf16'")
-    if precision == "bf16" or (precision == "auto" and has_native_bf16(device)):
+    if precision != "auto":
+        return precision
+    forced = os.environ.get("I2I_PRECISION")
+    if forced in ("fp32", "bf16"):
+        return forced  # type: ignore[return-value]
+    if forced:
+        raise ValueError(f"the environment variable I2I_PRECISION is {forced!r}; expected 'fp32' or 'bf16'")
+    return "bf16" if has_native_bf16(device) else "fp32"
+
+
+def autocast(device: torch.device, precision: Precision = "auto") -> Callable[[], AbstractContextManager]:
+    """A factory of contexts, one per turn: autocast's cache of cast weights goes stale when an optimiser steps."""
+    if arithmetic(device, precision) == "bf16":
         return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext

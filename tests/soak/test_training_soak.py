@@ -1,4 +1,4 @@
-"""Long proofs of one training: twenty kills, five of them and more inside a save; a disk that is really full."""
+"""Long proofs of one training: a kill at every operation of a save, twenty anywhere, a disk that is really full."""
 
 import contextlib
 import os
@@ -7,13 +7,16 @@ import resource
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
-from test_fit import Noisy, equal, noisy_stream
+import torch.distributed as dist
+from games import RECIPE, Noisy, equal, noisy_stream
+from kills import SITUATIONS, files_of, kill_everywhere, killed, toy
 
-from i2i_tutor import files
 from i2i_tutor.schedules import constant
 from i2i_tutor.training import checkpoints, fit
 
@@ -23,10 +26,61 @@ STEPS, EVERY, KILLS, INSIDE = 3000, 25, 20, 8
 
 def train(folder: Path, steps: int = STEPS):
     torch.manual_seed(1)
-    game = Noisy()
+    game = Noisy(replace(RECIPE, steps=STEPS))
     options = {"save_every": EVERY, "resume": True, "progress": False}
     fit(game, noisy_stream(), steps, rates=constant, folder=folder, **options)
     return game
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_kill_at_every_single_write(tmp_path, situation):
+    assert kill_everywhere(tmp_path, situation, every_write=True) > 20
+
+
+def meet(folder: Path, rank: int) -> None:
+    """Become one of two processes that train in the folder."""
+    meeting = f"file://{folder}.meeting"
+    dist.init_process_group("gloo", meeting, rank=rank, world_size=2, timeout=timedelta(seconds=60))
+
+
+def one_of_two(folder: Path, rank: int) -> None:
+    """What each of two processes does: train the toy from wherever it is to step 4, saving at the end."""
+    meet(folder, rank)
+    toy(folder, resume=True, save_every=4)
+
+
+def both(folder: Path) -> list[dict]:
+    """Train with two processes to the end; returns their states."""
+    Path(f"{folder}.meeting").unlink(missing_ok=True)
+    for pid in [child(lambda rank=rank: one_of_two(folder, rank)) for rank in range(2)]:
+        assert os.waitpid(pid, 0)[1] == 0
+    return [checkpoints.load(folder, rank, 2)[1]["method"] for rank in range(2)]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_kill_of_either_of_two_processes_at_any_operation(tmp_path, victim):
+    toy(None)  # imported once, here, what every forked process needs
+    straight = both(tmp_path / "straight")
+    number, dead = 0, True
+    while dead:
+        number += 1
+        folder = tmp_path / str(number)
+        partner = child(lambda folder=folder: one_of_two(folder, 1 - victim))
+        dead = killed(
+            lambda folder=folder: toy(folder, resume=True, save_every=4),
+            number,
+            every_write=False,
+            first=lambda folder=folder: meet(folder, victim),
+        )
+        if dead:
+            os.kill(partner, signal.SIGKILL)  # as a launcher does
+        os.waitpid(partner, 0)
+        if checkpoints.manifest(folder):
+            steps = {checkpoints.load(folder, rank, 2)[1]["history"]["steps"] for rank in range(2)}
+            assert steps == {checkpoints.manifest(folder)["step"]}
+        assert equal(both(folder), straight)
+        assert files_of(folder) == 2
+    assert number > 15
 
 
 def child(work) -> int:
@@ -40,68 +94,31 @@ def child(work) -> int:
     return pid
 
 
-def die_inside_a_save(draw: random.Random) -> None:
-    """From some save on, kill this very process at a random point of writing: mid-file, before or after a rename."""
-    left = draw.randrange(2, 40)  # calls until then; a save makes several of each kind
-
-    def deadly(function):
-        def wrapped(*arguments):
-            nonlocal left
-            left -= 1
-            if left == 0 and draw.random() < 0.5:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*arguments)
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return wrapped
-
-    def half_written(write):
-        def wrapped(path, content):
-            nonlocal left
-            left -= 1
-            if left == 0:
-                with open(path.with_name(f".{path.name}.{os.getpid()}.part"), "wb") as file:
-                    file.write(b"half of a file")
-                os.kill(os.getpid(), signal.SIGKILL)
-            return write(path, content)
-
-        return wrapped
-
-    files.os.replace, files.os.fsync = deadly(os.replace), deadly(os.fsync)
-    checkpoints.write_atomically = half_written(checkpoints.write_atomically)
-
-
 def test_twenty_kills_and_the_training_ends_as_if_there_had_been_none(tmp_path):
     draw = random.Random(0)
-    folder, step, killed = tmp_path / "killed", 0, {"inside": 0, "anywhere": 0}
+    folder, step, kills = tmp_path / "killed", 0, {"inside": 0, "anywhere": 0}
     order = ["inside"] * INSIDE + ["anywhere"] * (KILLS - INSIDE)
     draw.shuffle(order)
-    for number, place in enumerate(order):
-
-        def work(place=place, number=number):
-            if place == "inside":
-                die_inside_a_save(random.Random(number))
-            train(folder)
-
-        pid = child(work)
-        if place == "anywhere":
+    for place in order:
+        if place == "inside":
+            dead = killed(lambda: train(folder), draw.randrange(20, 800))
+        else:
+            pid = child(lambda: train(folder))
             time.sleep(draw.uniform(0.01, 0.3))
             os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-        assert os.WIFSIGNALED(status), "the training ended before it was killed"
-        killed[place] += 1
+            dead = os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        assert dead, "the training ended before it was killed"
+        kills[place] += 1
         if checkpoints.manifest(folder) is not None:
             about, state = checkpoints.load(folder)  # whole: its checksum is looked at
             assert about["step"] % EVERY == 0
             assert about["step"] == state["history"]["steps"] >= step
             step = about["step"]
-    assert killed == {"inside": INSIDE, "anywhere": KILLS - INSIDE}
+    assert kills == {"inside": INSIDE, "anywhere": KILLS - INSIDE}
     assert 0 < step < STEPS
     resumed, straight = train(folder), train(tmp_path / "straight")
     assert equal(resumed.state_dict(), straight.state_dict())
-    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", f"step-{STEPS:08d}.pt"]
+    assert files_of(folder) == 1
 
 
 def said_on_a_full_disk(folder: Path, report: Path, limit: int | None) -> str:
