@@ -55,7 +55,8 @@ class Run:
     ) -> History:
         """Train one arm ("method", "baseline", ...) by its recipe, note how that went, and say how long it took.
 
-        Its checkpoints stand in the run's folder under the arm's name; a resumed run continues from them.
+        Its checkpoints stand in the run's folder under the arm's name; a resumed run continues from them, any other
+        begins anew: the folder is this run's alone, so what it replaces was the same training.
         """
         history = fit(
             model, data, device=self.device, precision=precision, callbacks=[film] if film else [], title=arm,

@@ -5,13 +5,13 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from numbers import Integral
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from i2i_tutor import devices, processes
+from i2i_tutor.contract import check_whole
 from i2i_tutor.methods.base import Batch, Method
 from i2i_tutor.progress import bar as progress_bar
 from i2i_tutor.schedules import Schedule
@@ -75,7 +75,9 @@ def fit(
     steps = planned if steps is None else steps
     rates = method.recipe.rates() if rates is None else rates
     _check(stream, rates, callbacks)
-    _check_numbers({"steps": (steps, 0), "save_every": (save_every, 1), "flush_every": (flush_every, 1)})
+    check_whole("steps", steps, 0)
+    check_whole("flush_every", flush_every, 1)
+    check_whole("save_every", 1 if save_every is None else save_every, 1)
     _check_switches({"resume": resume, "overwrite": overwrite}, folder)
     if steps > planned and rates(steps - 1) == 0:
         raise ValueError(
@@ -136,12 +138,6 @@ def _check(stream: object, rates: object, callbacks: object) -> None:
         raise ValueError(f"rates is {rates!r}; expected a function of the step, for example recipe.rates()")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ValueError(f"callbacks is {callbacks!r}; expected a list of functions of (steps done, method)")
-
-
-def _check_numbers(numbers: dict[str, tuple[int | None, int]]) -> None:
-    for name, (value, least) in numbers.items():
-        if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < least):
-            raise ValueError(f"{name} is {value!r}; expected a whole number from {least}")
 
 
 def _check_switches(switches: dict[str, bool], folder: object) -> None:

@@ -79,7 +79,7 @@ def test_every_fifth_step_and_a_network_that_moves_twice():
     once, twice = Toy(), Three()
     played(once, steps=5)
     played(twice, steps=5)
-    assert float(twice.b.value) == pytest.approx(float(once.b.value) - 0.25 * 0.01)
+    assert twice.b.value.item() == pytest.approx(once.b.value.item() - 0.25 * 0.01)
 
 
 def test_phases_are_a_function_of_the_step():
