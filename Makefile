@@ -105,7 +105,7 @@ lint: $(READY)  ## style, types, order of imports, stale notebooks
 	$(NOTEBOOKS) --check
 
 .PHONY: test
-test: $(READY)  ## every test but the long ones
+test: $(READY)  ## every test except the long ones (those are make soak)
 	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist loadfile --durations=8 $(PYTEST)
 
 # "auto" takes bf16 if the processor multiplies it natively: the same tests must hold on machines that decide otherwise.

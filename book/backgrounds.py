@@ -156,7 +156,7 @@ plt.show()
 # (b5)=
 # ## B5. Domain adaptation: the same question, asked elsewhere
 #
-# A network learns on a *source* domain, where labels are cheap, and shall work on a *target* domain, where there are none.
+# A network learns on a *source* domain, where labels are cheap, and is to work on a *target* domain, where there are none.
 # Between the two lies the domain gap: other light, other cameras, other backgrounds.
 #
 # Two older families work on *features*.

@@ -69,7 +69,7 @@ plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 # *pix2pix* and *CycleGAN* are the methods of chapters 1 and 2; *cycle*, in older rows, is a game of CycleGAN's size that stood in for it.
 # At `paper` both have the papers' networks at 256 pixels and batch 1.
 #
-# What `fit` does differently is little: a fused Adam, losses that are read every twenty steps, and arithmetic in bf16 where the processor multiplies bf16 in hardware.
+# What `fit` does differently is little: a fused Adam, losses that are read every twenty steps, and arithmetic in bf16 if the processor multiplies bf16 in hardware.
 # Where it has none, `fit` stays in fp32, and nobody should expect a large gain.
 # A game or a variant without a row has not been measured on any machine yet.
 
@@ -86,7 +86,7 @@ plots.table(["game", "variant", "milliseconds a step", "times as fast as the tex
 # %% [markdown]
 # Three ideas that one reads about are measured and not used.
 # *Channels last* stores the channels of a pixel side by side.
-# *Real and fake in one call* gives a discriminator both at once, which is exact where instance norm looks at each picture alone.
+# *Real and fake in one call* gives a discriminator both at once, which is exact with instance norm, because that looks at each picture alone.
 # *Generators' calls joined* makes three calls of CycleGAN's four: real and made pictures of one side go through the generator together.
 # Whether they pay shows in the last but one column: a number near that of plain `fit` says that they do not.
 #

@@ -98,7 +98,7 @@ class Run:
     def claims_table(self, predictions: Mapping[str, bool | None]) -> Markdown:
         """The chapter's live claims with what this run has measured, beside what the reader predicted (id → guess).
 
-        At ``smoke``, and if a training was interrupted, nothing is judged: a dash stands in the place of the verdict.
+        At ``smoke``, and if a training was interrupted, nothing is judged: the verdict is a dash.
         """
         rows = []
         for verdict in decide([self._results() | {"arm": "this run"}]):
@@ -126,7 +126,7 @@ class Run:
 
 
 class Common:
-    """The parameters that every chapter has, beside its own and the numbers of its recipe."""
+    """The parameters that every chapter has, besides its own and the numbers of its recipe."""
 
     profile: Annotated[Profile | None, 'the size of everything; None: $I2I_PROFILE, or else "fast"'] = None
     seed: Annotated[int, Range(0, 2**31 - 1), "of weights, data and noise"] = 0
@@ -159,7 +159,7 @@ def open_run(
         chapter: its name, for example "01_pix2pix".
         recipes: the method's recipe for every profile.
         own: a class that declares the parameters of this chapter alone, ``source`` among them.
-        numbers: which numbers of the recipe are parameters too, beside ``steps``.
+        numbers: which numbers of the recipe are parameters too, besides ``steps``.
         slow: what the paper's profile costs, in words; said if it is asked for without a GPU.
 
     Raises:
@@ -206,7 +206,7 @@ def _injected(namespace: Mapping[str, Any]) -> list[str]:
 def _claim(folder: Path, run: dict[str, Any], anew: bool) -> None:
     """Make a run's folder. One that holds the results of another run is refused, since they would be overwritten.
 
-    ``anew``: so is one that holds trainings of nobody knows which run, since they would be trained over.
+    ``anew``: so is one with trainings of an unknown run, since they would be trained over.
     """
     path = folder / "results.json"
     try:

@@ -58,7 +58,7 @@ def check_input(images: Tensor, network: nn.Module) -> None:
 def check_images(images: Tensor, channels: int | None = None) -> None:
     """Raise unless ``images`` is a non-empty, finite float tensor ``(N, channels, H, W)`` in [-1, 1].
 
-    Reads the values, hence waits for a device: for doors, not for a training's steps.
+    Reads the values and so waits for the device: meant for public functions, not for a training's steps.
     """
     check_layout(images, channels)
     low, high = float(images.min()), float(images.max())

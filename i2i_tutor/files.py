@@ -33,7 +33,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def orphans(folder: Path) -> list[Path]:
-    """Temporary files that killed processes have left in ``folder``, of ``write_atomically`` and nobody else."""
+    """Temporary files of ``write_atomically`` that killed processes have left in ``folder``."""
     return [path for path in folder.glob(".*.part") if _ORPHAN.fullmatch(path.name)]
 
 

@@ -44,8 +44,8 @@ class Film:
     """A callback that keeps what a method makes of a few fixed images, at log-spaced steps.
 
     ``images`` is ``(N, C, H, W)``; ``frames`` fills with uint8 pictures ``(H, N * W, 3)``, side by side. ``translate``
-    is called with (method, images) where ``method.translate(images)`` is not what shall be filmed. What the film holds
-    travels in the checkpoints, so that the film of a resumed training is whole.
+    is called with (method, images) if something other than ``method.translate(images)`` is to be filmed. The frames
+    travel in the checkpoints, so that the film of a resumed training is whole.
     """
 
     def __init__(self, images: Tensor, steps: int, translate: Callable[[Any, Tensor], Tensor] | None = None):

@@ -1,6 +1,6 @@
 """Losses that several papers share: pure functions of tensors, each a mean over batch, patches, channels and pixels.
 
-A tensor of another shape or kind than is stated, or an empty one, raises ValueError; no value is looked at. All are
+A tensor of another shape or kind than is stated, or an empty one, raises ValueError; values are not checked. All are
 computed in fp32 at least, whatever made the logits and images: the eight bits of bf16 are too few for a mean.
 """
 

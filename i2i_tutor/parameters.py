@@ -60,8 +60,8 @@ class Parameter:
     Attributes:
         type: bool, int, float or str.
         optional: whether None is legal (it stands for the profile's own number).
-        low, high: the legal range, both ends included; None where there is none.
-        choices: the legal values; empty where any will do.
+        low, high: the legal range, both ends included; None if there is none.
+        choices: the legal values; empty if any will do.
     """
 
     name: str
@@ -159,7 +159,7 @@ def of_notebook(path: Path) -> dict[str, Parameter]:
 def check(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
     """Check values against the parameters' types and ranges.
 
-    Raises ParameterError with one sentence per wrong value. A bool is not taken for a number; an int is taken where a
+    Raises ParameterError with one sentence per wrong value. A bool is not taken for a number; an int is taken if a
     float is wanted; NaN and infinity are never taken.
     """
     problems = [problem for name, value in values.items() if (problem := _problem(parameters, name, value))]
@@ -200,7 +200,7 @@ def normalise(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) ->
 
 
 def default_profile() -> str:
-    """The profile of whoever names none: ``$I2I_PROFILE``, or else "fast"."""
+    """The profile if none is named: ``$I2I_PROFILE``, or else "fast"."""
     profile = os.environ.get("I2I_PROFILE") or "fast"
     if profile not in PROFILES:
         raise ParameterError(f"$I2I_PROFILE must be {', '.join(PROFILES)} or unset, not {_shown(profile)}")

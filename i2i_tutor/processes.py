@@ -17,7 +17,7 @@ from i2i_tutor import devices
 
 
 def count() -> int:
-    """Processes of this training; 1 where no process group is initialised."""
+    """Processes of this training; 1 if no process group is initialised."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -69,7 +69,7 @@ def average(parameters: Iterable[nn.Parameter]) -> None:
     dist.all_reduce(flat)
     sums = flat[len(moving) :].split([gradient.numel() for gradient in gradients])
     for number, (p, gradient, total) in enumerate(zip(moving, gradients, sums, strict=True)):
-        if p.grad is not None or flat[number] > 0:  # looks at the device only where there is no gradient here
+        if p.grad is not None or flat[number] > 0:  # looks at the device only if there is no gradient here
             p.grad = gradient.copy_(total.view_as(gradient) / count())
 
 

@@ -80,7 +80,7 @@ class _Lines(tqdm):
 class _Published(tqdm):
     """A line in a cell's output that is replaced, so that the saved notebook keeps the last one.
 
-    Its numbers go along as transient data, which is never saved, for whoever executes the notebook.
+    Its numbers go along as transient data, which is never saved, for the program that executes the notebook.
     """
 
     def __init__(self, publisher: Any, options: dict[str, Any]):

@@ -61,8 +61,8 @@ def translate_files(
 ) -> list[Path]:
     """Translate a picture or all pictures of a folder; return the PNG files written, in natural order.
 
-    Each picture is resized to a square, translated, and written under its own name with the suffix ``.png``. Whatever
-    noise a method draws, it draws anew from seed 0 for each picture, so a result does not depend on the others.
+    Each picture is resized to a square, translated, and written under its own name with the suffix ``.png``. A
+    method's noise is drawn from seed 0 for each picture, so a result does not depend on the others.
     Results of an earlier call are replaced (each PNG says that it is one); no other file is ever overwritten.
 
     Args:

@@ -1,4 +1,4 @@
-"""Live controls of a running notebook. The page of the book, where no kernel lives, shows their first state."""
+"""Live controls of a running notebook. A page of the book has no kernel and shows their first state."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def live(draw: Callable[..., Figure], **controls: ipywidgets.ValueWidget) -> None:
-    """Show a figure that is drawn anew whenever one of its controls is moved.
+    """Show a figure that is redrawn whenever one of its controls is moved.
 
     With the environment variable ``I2I_QUIET`` set, as when the book is built or runs are made in batch, only the
     figure of the first state is shown: a page with a widget would load 4 MB of scripts, and its controls would be dead.

@@ -70,7 +70,7 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
 
 
 def to_webp(picture: Path) -> Path:
-    """Replace a PNG by a WebP of the same name, lossless where that is small; return its path."""
+    """Replace a PNG by a WebP of the same name, lossless if that is small; return its path."""
     target = picture.with_suffix(".webp")
     with Image.open(picture) as image:
         pixels = image.convert("RGBA")

@@ -25,7 +25,7 @@ def compared(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def merge(notebook: NotebookNode, expected: dict[str, list]) -> None:
-    """Put expected outputs into the compared cells. Raises KeyError where a cell has none: it has been edited."""
+    """Put expected outputs into the compared cells. Raises KeyError if a cell has none: it has been edited."""
     for cell in compared(notebook):
         if cell.id not in expected:
             raise KeyError(f"no expected output for the cell {cell.source[:60]!r}: run `make expected`")

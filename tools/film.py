@@ -14,7 +14,7 @@ from i2i_tutor.files import write_atomically
 
 
 def film(target: Path, pictures: list[Path]) -> None:
-    """Write the film; ValueError where the pictures differ in size, or are fewer than two."""
+    """Write the film; ValueError if the pictures differ in size, or are fewer than two."""
     frames = [Image.open(path).convert("RGB") for path in pictures]
     sizes = {frame.size for frame in frames}
     if len(frames) < 2 or len(sizes) != 1:

@@ -102,7 +102,7 @@ class Bibliography:
         self.entries = parse_file(str(path)).entries if path.exists() else {}
 
     def cite(self, key: str, parenthetical: bool) -> str:
-        """``Isola et al., 2017`` or ``Isola et al. (2017)``, linked where the entry has an address."""
+        """``Isola et al., 2017`` or ``Isola et al. (2017)``, linked if the entry has an address."""
         if key not in self.entries:
             raise MarkupError(f"the citation {key!r} is not in the bibliography")
         entry = self.entries[key]

@@ -164,7 +164,7 @@ def _draws(code: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check every notebook; 1 where something is wrong."""
+    """Write or check every notebook; 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a notebook is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder that holds chapters/ and book/")

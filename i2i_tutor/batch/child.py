@@ -78,7 +78,7 @@ class Child:
         job = self.job
         before = runs.read_status(self.folder) or {}
         family.end(str(before.get("execution")))  # a kernel that has outlived its supervisor and its child
-        if found == "changed":  # it begins anew: checkpoints and pictures of other code go
+        if found == "changed":  # it restarts: checkpoints and pictures of other code go
             runs.clear(self.folder)
         resume = found in ("interrupted", "failed")
         self.earlier = before["seconds"] if resume else 0.0

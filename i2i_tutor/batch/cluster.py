@@ -108,7 +108,7 @@ def execute(
 
 
 def _silence_dask() -> None:
-    """Keep Dask's own log off the terminal: what it worries about is told in our sentences."""
+    """Keep Dask's own log off the terminal: our own sentences say what matters of it."""
     import distributed  # noqa: F401 (its loggers, each with a level of its own, are made by this)
 
     for name in list(logging.root.manager.loggerDict):
@@ -168,7 +168,7 @@ class _Loop:
             time.sleep(0.1)
 
     def cancel(self, pending: Iterable[Any]) -> None:
-        """End the runs at work, and let none of those that wait begin."""
+        """End the runs at work, and start none of those that wait."""
         with contextlib.suppress(Exception):
             self.client.cancel(list(pending), force=True)
         for _ in range(2):  # a worker may just have taken the next one
@@ -240,11 +240,11 @@ def _scheduler() -> Iterator[str]:
 
 
 class Workers:
-    """The worker processes of our own cluster, each started anew when it has been killed.
+    """The worker processes of our own cluster, each restarted when it has been killed.
 
     Dask's Nanny does this too, but gives up on a worker that is killed while it starts. Like a run's child, a worker
     lives on a pipe and ends when this process is gone. It is a session of its own: a Ctrl-C is for this process.
-    All of them, and what they start, bear one mark, by which `close` finds a kernel whose worker has been killed.
+    They and what they start carry one mark, by which `close` finds a kernel whose worker has been killed.
     """
 
     def __init__(self, scheduler: str, engine: Engine):

@@ -1,9 +1,9 @@
 """The processes of one execution, found and ended wherever they have gone.
 
 A notebook may start processes that leave its process tree (daemons: a double fork, a session of their own). They keep
-one thing: the environment that they were started with. So whoever starts an execution puts a *mark* into the child's
-environment, and what bears the mark ends with the execution. Only a process that leaves the tree *and* drops its
-environment escapes; it would take a container to hold that one.
+one thing: the environment that they were started with. So the process that starts an execution puts a *mark* into the
+child's environment, and every process with that mark ends with the execution. Only a process that leaves the tree *and*
+drops its environment escapes; it would take a container to hold that one.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def new_mark() -> str:
 
 
 def marked(environment: dict[str, str], mark: str) -> dict[str, str]:
-    """The environment with one mark more, for a process that is about to be started."""
+    """The environment with one more mark, for a process that is about to be started."""
     return environment | {MARKS: f"{environment.get(MARKS, '')} {mark}".strip()}
 
 
@@ -33,7 +33,7 @@ def own_mark() -> str:
 
 
 def end(mark: str, top: int | None = None) -> None:
-    """Kill what bears the mark, and the process ``top`` with everything below it, and wait until they are gone.
+    """Kill every process with the mark, and the process ``top`` with everything below it, and wait until they are gone.
 
     This very process is spared. ``top`` must not have been waited for, since its number may belong to another by then.
     """

@@ -28,7 +28,7 @@ class Log:
             self.mode = "a"
 
     def flush(self) -> None:
-        """Part of what a bar asks of a file; every write is flushed already."""
+        """Do nothing, since every write is flushed already (progress bars call this)."""
 
     def isatty(self) -> bool:
         """No: a log gets lines, not bars."""
@@ -127,7 +127,7 @@ def _engine(
 
 @contextlib.contextmanager
 def _bounded_pipe(log: Log) -> Iterator[int]:
-    """The writing end of a pipe, of whose text the first `KEPT` bytes go to the log."""
+    """The writing end of a pipe; the first `KEPT` bytes of its text go to the log."""
     out, end = os.pipe()
 
     def pump() -> None:

@@ -1,4 +1,4 @@
-"""The report of a folder of runs as one HTML page, which asks for nothing from elsewhere and has no script.
+"""The report of a folder of runs as one HTML page, which loads nothing from elsewhere and has no script.
 
 Claims first, then for every chapter a picture per metric in which all arms share an axis, what the runs drew, and the
 numbers. The page's text and looks are in ``page.html``, which escapes whatever comes from a file.

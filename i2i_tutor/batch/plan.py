@@ -267,7 +267,7 @@ def _is_table(path: Path) -> bool:
 
 
 def remember_command(out: Path, command: str) -> None:
-    """Add a command line to ``<out>/batch.json``, from where ``collect`` takes it."""
+    """Add a command line to ``<out>/batch.json``, for ``collect``."""
     commands = [line for line in recalled_commands(out) if line != command]
     write_text(out / COMMANDS, json.dumps({"commands": [*commands, command]}, indent=1) + "\n")
 

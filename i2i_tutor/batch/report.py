@@ -245,7 +245,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def _check_judges(rows: Sequence[Mapping[str, Any]]) -> None:
     """Raise if the pictures of one chapter and source were read by more than one judge: numbers that no table may mix.
 
-    Rows that name no judge, as all did once, belong together.
+    Rows without a judge (older files have none) count as one judge's.
     """
     judges: dict[tuple[str, str], set[str]] = {}
     for row in rows:

@@ -1,6 +1,6 @@
 """A run's folder, which is all that is remembered of a run.
 
-``status.json`` says how far it came, and whoever executes the run holds a lock on the folder for as long as it lives.
+``status.json`` says how far it came, and the process that executes the run holds a lock on the folder until it ends.
 A run that is "running" but not locked was interrupted; the next execution continues it.
 
 A folder belongs to a run if its ``status.json`` has the form of ours. Everything that a run writes is written after
@@ -32,7 +32,7 @@ STATES = ("running", "finished", "failed")
 
 @dataclass(frozen=True)
 class Job:
-    """One run of the plan: a notebook with its parameters, and the folder that is its alone.
+    """One run of the plan: a notebook with its parameters, and a folder of its own.
 
     Attributes:
         chapter: name of the notebook without its suffix.
@@ -94,14 +94,14 @@ def state(job: Job) -> str:
     """What the folder says about a job.
 
     "new", "finished", "failed", "interrupted", "busy" (at work right now), "changed" (unfinished, and the notebook's
-    code has changed since, so that it will begin anew), "other" (the folder holds a run with other parameters) or
+    code has changed, so it restarts), "other" (the folder holds a run with other parameters) or
     "foreign" (it holds files that no run has written).
     """
     return "busy" if is_busy(Path(job.folder)) else state_at_rest(job)
 
 
 def state_at_rest(job: Job) -> str:
-    """`state` for the one who holds the folder's lock, or to whom it does not matter who does."""
+    """`state` without a look at the lock: for a caller that holds it, or does not care who does."""
     folder = Path(job.folder)
     status = read_status(folder)
     if status is None:
@@ -156,7 +156,7 @@ def forget(job: Job) -> None:
 
 
 def clear(folder: Path) -> None:
-    """`forget` for the one who holds the folder's lock, and knows that it belongs to a run."""
+    """`forget` for a caller that holds the folder's lock and knows that it belongs to a run."""
     for name in _FOLDERS:
         if (folder / name).is_symlink():  # the user's: what it points at is not ours
             (folder / name).unlink()

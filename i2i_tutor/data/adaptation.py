@@ -24,7 +24,7 @@ class LabelledSet:
     Attributes:
         images: uint8 ``(N, S, S, 3)``.
         labels: int64 ``(N,)``.
-        masks: bool ``(N, S, S)``, the foreground; None if nobody knows it.
+        masks: bool ``(N, S, S)``, the foreground; None if it is unknown.
         light: bool ``(N,)``, whether the background is lighter than mid grey; None if there is none.
     """
 

@@ -2,8 +2,8 @@
 
 ``digits`` needs no download: scikit-learn's 1,797 digits and its two photographs. ``mnist_m`` and ``usps`` are the
 paper's pairs MNIST → MNIST-M and MNIST → USPS. In every world source, target, tuning and evaluation digits are
-different ones, and so are the pieces of photographs behind them. On the tuning split the chapter's settings were found;
-nothing is reported on it.
+different ones, and so are the pieces of photographs behind them. The chapter's settings were found on the tuning
+split; no result is reported on it.
 """
 
 import gzip
@@ -81,7 +81,7 @@ def labelled(source: Source, size: int, batch: int, seed: int, *, look: Look = "
     _check(source, size)
     check_choice("look", look, get_args(Look))
     if look == "fresh" and source == "usps":
-        raise ValueError("look is 'fresh', but nobody has a recipe that makes new USPS digits")
+        raise ValueError("look is 'fresh', but there is no recipe for new USPS digits")
     photographs = _photographs(source, "train") if look == "fresh" else []
 
     def change(some: LabelledSet, rng: np.random.Generator) -> np.ndarray:
@@ -152,7 +152,7 @@ def _digits(source: str, size: int, split: str) -> tuple[np.ndarray, np.ndarray,
 def _resized(grey: np.ndarray, size: int) -> np.ndarray:
     """uint8 ``(N, H, W)`` → ``(N, size, size)``: bicubic from scikit-learn's 8 pixels, else bilinear.
 
-    The official code resizes bilinearly too, but TensorFlow places the pixels otherwise: its values differ a little.
+    The official code resizes bilinearly too, but TensorFlow places the pixels differently: its values differ a little.
     """
     if grey.shape[-1] == size:
         return grey

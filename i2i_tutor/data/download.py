@@ -104,8 +104,8 @@ def fetch(archive: Archive, folder: Path | str | None = None) -> Path:
 
     Raises:
         DownloadError: every mirror failed (the message says how each), the disk is full, the archive is damaged, or
-            it holds a link, something encrypted, a path that leads out of the folder, or far more bytes than its size
-            lets expect.
+            it holds a link, something encrypted, a path that leads out of the folder, or unpacks to far more bytes
+            than its size allows.
     """
     place = (Path(folder) if folder is not None else cache_folder()) / archive.name
     try:
@@ -135,7 +135,7 @@ def _is_complete(place: Path, archive: Archive) -> bool:
 
 
 def _remove_leftovers(place: Path) -> None:
-    """Remove what a killed process left; nobody else's download lies untouched for a day."""
+    """Remove what a killed process left; no download under way stays untouched for a day."""
     for leftover in place.parent.glob(f".{place.name}.*.part"):
         if time.time() - leftover.stat().st_mtime > DAY:
             shutil.rmtree(leftover, ignore_errors=True)

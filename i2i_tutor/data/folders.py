@@ -1,6 +1,6 @@
-"""Your own pictures: a folder of side-by-side pairs, two folders of partners, or two folders that never met.
+"""Your own pictures: a folder of side-by-side pairs, two folders of partners, or two unrelated folders.
 
-Every door gives a stream that any fitting method trains on::
+Each of ``pairs`` and ``unpaired`` gives a stream to train a method on::
 
     fit(Pix2Pix(recipe), folders.pairs("my_pairs", size=recipe.size, batch=recipe.batch), folder="runs/mine")
 """
@@ -40,7 +40,7 @@ def pairs(
     """Stream of ``input`` and ``target`` from your own pairs, found by ``find_pairs``.
 
     Pictures are resized to ``load_size`` (by default 286/256 of ``size``), cropped to ``size`` and mirrored at random,
-    both sides of a pair alike, and shuffled anew in every epoch. All pictures are checked at once; see ``Shelf``.
+    both sides of a pair alike, and reshuffled in every epoch. All pictures are checked at once; see ``Shelf``.
 
     Args:
         folder, folder_b: one folder of files with A left and B right, or a folder of A and one of B.

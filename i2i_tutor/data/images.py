@@ -50,7 +50,7 @@ def read_rgb(path: Path | str) -> Image.Image:
 
     Raises:
         DataError: the file is missing, unreadable, empty, damaged, cut short, no picture of a known format, of 32-bit
-            or floating-point pixels or of 16 bits of which only 14 or fewer are used (whose range nobody states),
+            or floating-point pixels or of 16 bits of which only 14 or fewer are used (whose range is not stated),
             smaller than 8 px on a side, or above 80 million pixels.
     """
     path = Path(path)
@@ -130,7 +130,7 @@ def write_png(path: Path | str, image: np.ndarray) -> None:
 def list_images(folder: Path | str) -> list[Path]:
     """The pictures directly in a folder, by suffix, in natural order (``2.png`` before ``10.png``).
 
-    Hidden files are left out. Subfolders and files of other kinds are, too, and a UserWarning says how many of which.
+    Hidden files are left out. So are subfolders and files of other kinds, and a UserWarning counts each kind.
     Raises DataError if there is no folder or no picture in it.
     """
     folder = Path(folder)
@@ -170,7 +170,7 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 def resize(image: Image.Image, size: int) -> Tensor:
     """A picture as uint8 ``(3, size, size)``: bicubic, antialiased, the aspect ratio given up, as in the papers.
 
-    torchvision's kernel for tensors, which rounds otherwise than PIL's of the official code: one value in 300 differs,
+    torchvision's kernel for tensors, which does not round as PIL's in the official code does: one value in 300 differs,
     by at most 2 grey levels.
     """
     pixels = transforms.pil_to_tensor(image)

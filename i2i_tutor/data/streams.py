@@ -101,7 +101,7 @@ class Stream:
 
 
 def epoch_indices(position: int, batch: int, size: int, seed: int) -> np.ndarray:
-    """Indices of batch number ``position`` when a set of ``size`` items is shuffled anew in every epoch.
+    """Indices of batch number ``position`` when a set of ``size`` items is reshuffled in every epoch.
 
     Every item comes once per epoch; a batch may reach over the seam of two epochs. Pure in its arguments.
     """

@@ -32,7 +32,7 @@ def train(
     files are resized to ``load_size`` (by default 286/256 of ``size``), cropped and mirrored at random.
 
     Raises:
-        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
+        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or missing.
     """
     check_choice("source", source, SOURCES)
     if source in facades.SOURCES:
@@ -53,7 +53,7 @@ def evaluation(source: str, size: int, *, split: Split = "evaluation", count: in
         count: by default all pictures, on either side as many as there are, and 100 houses of the drawn world.
 
     Raises:
-        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
+        ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or missing.
     """
     check_choice("source", source, SOURCES)
     if source in facades.SOURCES:

@@ -1,7 +1,7 @@
 """The one place that decides the book's claims, always by ``book/claims.toml``. Loads no torch, for the command line.
 
-A results file says what was measured. What that decides is worked out here whenever somebody asks, so no file holds a
-copy of a claim that could grow old.
+A results file says what was measured. What that decides is worked out here each time, so no file holds a copy of a
+claim that could go stale.
 """
 
 import math
@@ -41,7 +41,7 @@ class Claim:
         text: the claim as a sentence.
         metric: which number decides.
         arm, baseline: the two arms that are compared.
-        direction: whether the arm's number shall be "higher" or "lower" than the baseline's, or "close" to it.
+        direction: whether the arm's number should be "higher" or "lower" than the baseline's, or "close" to it.
         margin: by how much at least (for "close": at most), in the metric's unit.
         expected: whether we expect it to hold here.
         live: whether the chapter itself measures both arms at ``fast``; otherwise the sweep's results decide.

@@ -121,7 +121,7 @@ class Inception(nn.Module):
     Shape: ``(N, 3, H, W)`` in [-1, 1] → ``(N, 2048)``.
 
     Needs the extra ``[fid]`` and the weights file of torch-fidelity (``weights-inception-2015-12-05-6726825d.pth``),
-    by default in the cache folder. Nothing is downloaded: whoever wants FID fetches the file once.
+    by default in the cache folder. Nothing is downloaded: fetch the file once if you want FID.
     """
 
     num_features = 2048

@@ -180,7 +180,7 @@ def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
 
     images and others are ``(N, 3, H, W)`` in [-1, 1], mask ``(N, 1, H, W)`` of 0 and 1, nowhere empty. The hue is the
     angle in the plane at right angles to the greys. A grey has none: it counts as turned by 90°, as unrelated hues are
-    on average, so that nobody keeps a hue by losing it.
+    on average, so that a method gains nothing by turning everything grey.
     """
     if images.shape != others.shape:
         raise ValueError(f"the images are {tuple(images.shape)} but the others {tuple(others.shape)}")

@@ -48,7 +48,7 @@ class Recipe:
         parameters.check(declared, {name: getattr(self, name) for name in declared})
 
     def rates(self) -> Schedule:
-        """Factor on every learning rate by step: the papers' stairs where epochs are counted, else the smooth tail."""
+        """Factor on every learning rate by step: the papers' stairs if epochs are counted, else the smooth tail."""
         if self.epoch == 0:
             return schedules.linear_tail(self.steps, self.decay)
         epochs = self.steps // self.epoch
@@ -71,7 +71,7 @@ class Turn:
     Attributes:
         loss: name of the method's function that returns ``{term name: weighted scalar}``; their sum is minimised.
         moves: names of the networks that step. A network may move in several turns.
-        every: the turn is played in steps where ``(step + 1) % every == 0``.
+        every: the turn is played if ``(step + 1) % every == 0``.
     """
 
     loss: str
@@ -138,8 +138,8 @@ class Method(nn.Module):
     def translate(self, image: Tensor, direction: str | None = None) -> Tensor:
         """Translate ``(N, C, H, W)`` in [-1, 1], in evaluation mode, without gradient. The method stays as it was.
 
-        ``direction`` is one of ``directions``, by default the first. Raises ValueError if there is no such one, if the
-        images are none, or if the method translates no pictures.
+        ``direction`` is one of ``directions``, by default the first. Raises ValueError if there is no such direction,
+        if the images break the data contract, or if the method translates no pictures.
         """
         if self.directions:
             direction = self.directions[0] if direction is None else direction
@@ -155,7 +155,7 @@ class Method(nn.Module):
         raise ValueError(f"a {self.name} does not translate pictures")
 
     def couples(self) -> str:
-        """Why a batch must not be divided among processes, in words; empty where each image stands for itself.
+        """Why a batch must not be divided among processes, in words; empty if no image depends on the others.
 
         Batch norm looks at a whole batch, unless it is one image. A child adds what its losses compare within a batch.
         """

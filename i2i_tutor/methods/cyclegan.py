@@ -113,7 +113,7 @@ class CycleGAN(Method):
         return terms
 
     def cycle_loss(self, side: Side, image: Tensor, cycled: Tensor) -> Tensor:
-        """Equation 2, one of its two terms, without lambda: an ``image`` of one side, and where its way back led."""
+        """Equation 2, one of its two terms, without lambda: an ``image`` of one side, and what came back."""
         return losses.l1(cycled, image)
 
     def discriminator_loss(self, scene: Scene) -> Terms:

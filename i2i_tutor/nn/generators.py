@@ -22,7 +22,7 @@ class UNet(nn.Module):
         norm: normalisation after every layer but the first, the innermost and the last.
         dropout: probability in the decoder layers that have dropout. It is the only noise pix2pix has.
         dropout_layers: how many decoder layers have it, counted outwards from the second; by default
-            ``depth - 5`` as in the official code (3 at depth 8), and 0 where that is negative.
+            ``depth - 5`` as in the official code (3 at depth 8), but at least 0.
         skips: whether encoder and decoder are connected at every size.
 
     Shape: ``(N, in_channels, H, W)`` → ``(N, out_channels, H, W)``; input and output in [-1, 1].
@@ -126,7 +126,7 @@ class ResNetGenerator(nn.Module):
 
     9 blocks for 256x256 (11,378,179 parameters with instance norm), 6 for 128x128 (7,837,699).
 
-    Shape: ``(N, in_channels, H, W)`` → ``(N, out_channels, H, W)`` where H and W are multiples of 4. Like the official
+    Shape: ``(N, in_channels, H, W)`` → ``(N, out_channels, H, W)``, if H and W are multiples of 4. Like the official
     network it rounds other sizes up to a multiple of 4 (257 → 260), which no pixel loss can compare with the input.
     At least 8x8.
     """

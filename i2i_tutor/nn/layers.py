@@ -1,4 +1,4 @@
-"""The small parts of which the networks are built: normalisation and initialisation."""
+"""The small parts that the networks are built of: normalisation and initialisation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

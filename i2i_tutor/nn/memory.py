@@ -15,7 +15,7 @@ class ImagePool(nn.Module):
     otherwise the new one is returned and **not** stored. Size 0 returns what it is given.
 
     The draws come from torch's global generator on the CPU, which a checkpoint holds. On several processes all fakes
-    go through one pool, of which each keeps the same copy.
+    go through one pool, and each process keeps the same copy of it.
     """
 
     count: Tensor

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill at any moment: temporary name, fsync, rename, and the manifest last.
 
 A checkpoint never takes the name of another, so the one that the manifest names stays whole until a newer manifest
-names the next. Of a training on several processes each writes a file of its own, and process 0 the manifest.
+names the next. If a training has several processes, each writes a file of its own, and process 0 the manifest.
 """
 
 import json
@@ -22,7 +22,7 @@ from i2i_tutor.files import orphans, sha256, write_atomically, write_text
 MANIFEST = "manifest.json"
 LOCK = ".training.lock"
 _LISTED = re.compile(r"step-[\w.-]+\.pt")  # names that we delete once a manifest of ours has listed them
-_WRITTEN = re.compile(r"step-\d{8,}(\.\d+)?-[0-9a-f]{16}\.pt")  # names that nobody else gives
+_WRITTEN = re.compile(r"step-\d{8,}(\.\d+)?-[0-9a-f]{16}\.pt")  # names that nothing else has
 
 T = TypeVar("T")
 

@@ -53,7 +53,7 @@ def fit(
     Args:
         steps: how many, counted from the very beginning; by default those of the recipe. Fewer stop early.
         rates: factor on every learning rate as a function of the step; by default ``method.recipe.rates()``.
-        precision: "auto" takes bf16 where the device computes it natively, else fp32; the environment variable
+        precision: "auto" takes bf16 if the device computes it natively, else fp32; the environment variable
             ``I2I_PRECISION`` ("fp32" or "bf16") decides for "auto".
         callbacks: called with (steps done, method), at the start (of a resumed training: with the steps done earlier)
             and after each step; under a forked random state and without gradient, so that watching changes nothing.
@@ -122,7 +122,7 @@ def fit(
                     session.save()
                 session.watch()
                 stop = interrupted.is_set()
-                if several:  # they stop together, where they wait for each other anyway
+                if several:  # they stop together, when they wait for each other anyway
                     stop = flushing and processes.anywhere(stop, device)
                 if stop:
                     history.interrupted = done < steps
@@ -160,7 +160,7 @@ def _move(batch: Batch, device: torch.device) -> Batch:
 
 @contextmanager
 def _memory_explained(method: Method, history: History, folder: Path | None) -> Iterator[None]:
-    """Turn what torch raises where memory runs out, on several lines, into a sentence with a way out."""
+    """Turn what torch raises when memory runs out, on several lines, into a sentence with a way out."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -179,7 +179,7 @@ def _memory_explained(method: Method, history: History, folder: Path | None) -> 
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event that is looked at between steps, so that no step is left half done."""
+    """Turn the first Ctrl-C into an event that is checked between steps, so that no step is left half done."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event  # Python delivers signals to the main thread only

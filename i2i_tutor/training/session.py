@@ -57,7 +57,7 @@ class Session:
         self._rates = {name: [group["lr"] for group in o.param_groups] for name, o in self.optimisers.items()}
 
     def begin(self, resume: bool, overwrite: bool) -> None:
-        """Go on from the folder's checkpoint, if there is one and ``resume`` says so; otherwise start anew.
+        """Go on from the folder's checkpoint, if there is one and ``resume`` says so; otherwise from the beginning.
 
         Raises CheckpointError if the checkpoint belongs to another training, or if there is one and neither ``resume``
         nor ``overwrite`` is set.

@@ -151,7 +151,7 @@ def test_usps_is_read_in_its_own_format(own):
     assert found["target_label"].tolist() == list(range(10))
     assert "target_light" not in found
     assert len(digits._usps("train")[1]) + len(digits._usps("tuning")[1]) == 30
-    with pytest.raises(ValueError, match="nobody has a recipe"):
+    with pytest.raises(ValueError, match="there is no recipe"):
         digits.labelled("usps", 16, 32, 0, look="fresh")
 
 
