@@ -125,7 +125,7 @@ class CycleGAN(Method):
         }
 
     def tell_apart(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What one discriminator minimises, halved as in the paper, so that it learns slower than the generators."""
+        """What one discriminator minimises, halved as in the paper (Adam, which scales gradients, hardly notices)."""
         return 0.5 * losses.discriminator_loss(discriminator(real), discriminator(fake), self.recipe.objective)
 
     def translation(self, image: Tensor, direction: str | None) -> Tensor:
