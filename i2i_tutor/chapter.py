@@ -213,7 +213,7 @@ def _claim(folder: Path, run: dict[str, Any], anew: bool) -> None:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else results.rounded(run)
         unfinished = not path.exists() and any((folder / "checkpoints").glob(f"*/{MANIFEST}"))
         folder.mkdir(parents=True, exist_ok=True)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         found = None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -279,7 +279,7 @@ def batch_command(
     gpus = () if scheduler else _local_gpus(gpu)
     entries = _entries(chapters or [], profile, seeds, settings or [], grid)
     jobs = plan.jobs(entries, out, chapters_dir, threads=threads, timeout=timeout, gpus=gpus)
-    plan.check_out(out)
+    plan.check_out(out, plan.COMMANDS, plan.TABLE)
     todo = _todo(jobs, force, dry_run)
     devices = len([device for device in gpus if device])
     count = cluster.worker_count(len(todo), cluster.cores(), threads, devices, workers)
@@ -385,6 +385,7 @@ def _carry_out(todo: list[Job], jobs: list[Job], engine: cluster.Engine, out: Pa
 @_clear_errors
 def report_command(folder: Runs) -> None:
     """Write a table and a page about a folder of runs. They are called results.csv and report.html."""
+    plan.check_out(folder, plan.TABLE, plan.PAGE)
     for path in report.write_report(folder, plan.recalled_commands(folder)):
         typer.echo(path)
     _tell_what_is_left_out(folder)
@@ -422,7 +423,12 @@ def claims(
 def _tell_what_is_left_out(folder: Path) -> None:
     for run in report.unfinished(folder):
         why = f" ({run['sentence']})" if run.get("sentence") else ""
-        typer.echo(f"{run['folder']} is {run['state']}{why} and not counted", err=True)
+        typer.echo(_plain(f"{run['folder']} is {run['state']}{why} and not counted"), err=True)
+
+
+def _plain(text: str) -> str:
+    """Text from a file without what would command the terminal: a question mark for each control character."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _claims_table(verdicts: list[Verdict]) -> None:
@@ -431,7 +437,7 @@ def _claims_table(verdicts: list[Verdict]) -> None:
         claim, state = verdict.claim, str(verdict.state)
         above, heading = heading, f"{claim.chapter}, {verdict.arm or 'arm beside arm'}"
         if heading != above:
-            typer.echo(f"\n{heading}")
+            typer.echo(f"\n{_plain(heading)}")
         if verdict.failed or (state == "held" and not claim.expected):
             state += ", expected otherwise"
         differences = (decision.difference for _, decision in verdict.seeds)

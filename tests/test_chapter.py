@@ -157,7 +157,7 @@ def test_a_run_replaces_its_own_results_only():
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "{", "null", '{"chapter": "01_pix2pix"}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "{", "null", '{"chapter": "01_pix2pix"}', "[" * 100_000])
 def test_a_foreign_results_file_is_left_alone(content):
     Path("mine").mkdir()
     Path("mine/results.json").write_text(content)

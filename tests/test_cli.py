@@ -314,10 +314,38 @@ def test_collect_can_keep_the_rows_of_other_runs(tmp_path):
     rows = json.loads(to.read_text())["rows"]
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert [row["metrics"]["method"]["value"] for row in rows] == [0.5, 9.0, 2.5]  # the newer run of seed 1
-    to.write_text("[]")
-    done = call("collect", tmp_path / "second", "--to", to, "--keep")
-    assert "holds no summary whose rows could be kept" in done.stderr
-    assert to.read_text() == "[]"
+
+
+@pytest.mark.parametrize("content", ["[]", "thesis", '{"mine": 1}', '{"commands": [], "rows": [{"seed": 1}]}'])
+@pytest.mark.parametrize("options", [[], ["--keep"]])
+def test_collect_leaves_files_of_another_kind_alone(content, options, tmp_path):
+    to = tmp_path / "x.json"
+    to.write_text(content)
+    finished_run(tmp_path / "runs", 0)
+    done = call("collect", tmp_path / "runs", "--to", to, *options)
+    assert (done.exit_code, done.stderr) == (
+        1,
+        f"{to} holds no summary of runs and is left alone; choose another file\n",
+    )
+    assert to.read_text() == content
+
+
+@pytest.mark.parametrize("name", ["results.csv", "report.html"])
+def test_a_report_leaves_files_of_another_kind_alone(name, tmp_path):
+    finished_run(tmp_path, 0)
+    assert call("report", tmp_path).exit_code == call("report", tmp_path).exit_code == 0
+    (tmp_path / name).write_text("mine")
+    done = call("report", tmp_path)
+    assert done.exit_code == 1
+    assert f"{name} is none of ours and is left alone" in done.stderr
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_name_from_a_file_does_not_command_the_terminal(tmp_path):
+    finished_run(tmp_path, 0)
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "status.json").write_text(json.dumps({"state": "failed", "sentence": "\x1b[2J\x07"}))
+    assert "odd is failed (?[2J?) and not counted" in call("report", tmp_path).stderr
 
 
 def test_collect_refuses_numbers_of_several_judges(tmp_path):

@@ -12,6 +12,7 @@ from i2i_tutor.parameters import SAFE_NAME
 
 KEYS = ("chapter", "seeds", "profile", "name", "set")
 LARGEST = 100_000  # bytes
+_LONGEST_NAME = 80  # letters: it becomes the name of a folder, with the settings behind it
 _MOST_KEYS = 100  # of one mapping, merged ones included
 
 
@@ -73,8 +74,9 @@ def _entries(entry: Any, where: str) -> list[Entry]:
     if not isinstance(settings, dict):
         raise BatchError(f"{where}: set must map parameters to a value or a list of values")
     name, profile = entry.get("name"), entry.get("profile", "")
-    if name is not None and not (isinstance(name, str) and SAFE_NAME.fullmatch(name)):
-        raise BatchError(f"{where}: a name has letters, digits and . _ = + -, and is not {_quoted(name)}")
+    if name is not None and not (isinstance(name, str) and SAFE_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME):
+        what = f"has up to {_LONGEST_NAME} letters, digits and . _ = + -"
+        raise BatchError(f"{where}: a name {what}, and is not {_quoted(name)}")
     if not isinstance(profile, str):
         raise BatchError(f"{where}: the profile must be a text, not {_quoted(profile)}")
     chapters = _texts(entry["chapter"], f"{where}: chapter")

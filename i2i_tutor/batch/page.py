@@ -255,7 +255,7 @@ def _pictures(folder: Path, runs: Sequence[Run], room: int) -> tuple[list[Pictur
         (place, run, path)
         for run in first.values()
         for place, path in enumerate(sorted((folder / run["folder"] / "figures").glob("*")))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in SUFFIXES and path.is_file()  # a pipe would be waited for
     ]
     pictures: list[Picture] = []
     for _, run, path in sorted(found, key=lambda one: one[0]):

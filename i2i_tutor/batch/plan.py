@@ -18,7 +18,7 @@ from i2i_tutor.batch import runs
 from i2i_tutor.batch.runs import Job
 from i2i_tutor.files import book_places, write_text
 
-COMMANDS, TABLE = "batch.json", "results.csv"
+COMMANDS, TABLE, PAGE = "batch.json", "results.csv", "report.html"
 RESERVED = {"seed": "--seeds", "profile": "--profile", "out": "--out", "resume": "nothing: runs resume by themselves"}
 MOST_RUNS = 10_000  # of one plan; checked before anything is multiplied out
 
@@ -246,24 +246,34 @@ def makespan(times: Iterable[float], workers: int) -> float:
 # --- what a batch writes beside its runs ---------------------------------------------------------------------------
 
 
-def check_out(out: Path) -> None:
-    """Refuse a folder in which a batch would overwrite files that are not a batch's."""
-    commands = runs.read_json(out / COMMANDS) or {}
-    if os.path.lexists(out / COMMANDS) and not isinstance(commands.get("commands"), list):
-        raise BatchError(f"{out / COMMANDS} was not written by a batch and is left alone; choose another --out")
-    table = out / TABLE
-    if os.path.lexists(table) and not _is_table(table):
-        raise BatchError(f"{table} is no table of runs and is left alone; choose another --out")
+def check_out(out: Path, *names: str) -> None:
+    """Refuse a folder in which files under these names (`COMMANDS`, `TABLE`, `PAGE`) are somebody else's."""
+    is_ours = {COMMANDS: _is_commands, TABLE: _is_table, PAGE: _is_page}
+    for name in names:
+        if os.path.lexists(out / name) and not is_ours[name](out / name):
+            raise BatchError(f"{out / name} is none of ours and is left alone; move it, or choose another folder")
+
+
+def _is_commands(path: Path) -> bool:
+    return isinstance((runs.read_json(path) or {}).get("commands"), list)
 
 
 def _is_table(path: Path) -> bool:
     """Whether a results.csv is one of ours: empty, or with the columns that every run has."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            header = file.readline(100)
-    except (OSError, ValueError):
-        return False
-    return not header.strip() or header.startswith("chapter,arm,seed,")
+    header = _beginning(path, 100).partition("\n")[0]
+    return path.is_file() and (not header.strip() or header.startswith("chapter,arm,seed,"))
+
+
+def _is_page(path: Path) -> bool:
+    return "runs of the I2I Tutor</title>" in _beginning(path, 10_000)
+
+
+def _beginning(path: Path, length: int) -> str:
+    """So many bytes of a file as text; "" if it is no file."""
+    if not path.is_file():  # a pipe would be waited for
+        return ""
+    with open(path, "rb") as file:
+        return file.read(length).decode("utf-8", "replace")
 
 
 def remember_command(out: Path, command: str) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def wrong_form(content: Mapping[str, Any] | None, form: Form) -> str:
     """What keeps a file's content from being a run's, in a sentence; "" if nothing does."""
     if content is None:
-        return "it is not a JSON object"
+        return "it is not a readable JSON object"
     needed, possible = form
     for key, kind in (needed | possible | FREE_FORM).items():
         value = content.get(key)
@@ -213,15 +214,15 @@ def summary(folder: Path, commands: Sequence[str]) -> dict[str, Any]:
 def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False) -> int:
     """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB, and mixed judges.
 
-    With ``keep`` the file's rows of other runs (another chapter, arm or seed) stay, so that a sweep can be made
-    in parts.
+    A file that holds something else is left alone. With ``keep`` the file's rows of other runs (another chapter, arm or
+    seed) stay, so that a sweep can be made in parts.
     """
     content = summary(folder, commands)
-    if keep and to.is_file():
+    if os.path.lexists(to):
         old = read_json(to)
-        if old is None or not {"commands", "rows"} <= old.keys():
-            raise ReportError(f"{to} holds no summary whose rows could be kept")
-        content = _merged(old, content)
+        if old is None or not _is_summary(old):
+            raise ReportError(f"{to} holds no summary of runs and is left alone; choose another file")
+        content = _merged(old, content) if keep else content
     _check_judges(content["rows"])
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if len(text.encode()) > LARGEST_SUMMARY:
@@ -231,6 +232,16 @@ def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False)
         )
     write_text(to, text)
     return len(content["rows"])
+
+
+def _is_summary(content: Mapping[str, Any]) -> bool:
+    rows = content.get("rows")
+    return (
+        isinstance(content.get("commands"), list)
+        and isinstance(rows, list)
+        and all(isinstance(row, dict) and _is(row.get("arm"), str) for row in rows)
+        and not any(wrong_form(row, RESULTS_FORM) for row in rows)
+    )
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,9 +258,9 @@ def _check_judges(rows: Sequence[Mapping[str, Any]]) -> None:
 
     Rows without a judge (older files have none) count as one judge's.
     """
-    judges: dict[tuple[str, str], set[str]] = {}
+    judges: dict[tuple[str, str | None], set[str]] = {}
     for row in rows:
-        judges.setdefault((row["chapter"], row["source"]), set()).add(row.get("judge") or "no judge named")
+        judges.setdefault((row["chapter"], row.get("source")), set()).add(row.get("judge") or "no judge named")
     for (chapter, source), names in judges.items():
         if len(names) > 1:
             raise ReportError(

@@ -10,10 +10,12 @@ alone.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ LOCK = ".i2i-tutor.lock"
 _FOLDERS = ("figures", "checkpoints")
 _FILES = (RESULTS, NOTEBOOK, LOG, STATUS)
 STATES = ("running", "finished", "failed")
+DEEPEST = 50  # levels of nesting in a JSON file; ours have fewer than ten
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,34 @@ class Job:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file, or None if there is no readable one."""
+    """A JSON object from a file, or None if there is no readable one.
+
+    A file may hold anything. Whole numbers that no float can hold, texts that no UTF-8 file can hold and more than
+    `DEEPEST` levels of nesting count as not readable, since whoever calculates with them or writes them would fail.
+    """
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_int=_whole_number)
+        json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair
     except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not _is_deep(value) else None
+
+
+def _whole_number(digits: str) -> int:
+    value = int(digits)
+    if abs(value) > sys.float_info.max:
+        raise ValueError("a whole number that no float can hold")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = list(itertools.chain.from_iterable(inner))
+    return bool(level)
 
 
 # --- whose folder it is, and what it holds -------------------------------------------------------------------------

@@ -94,17 +94,19 @@ def test_history_takes_nothing_from_files_of_another_kind(tmp_path):
     assert plan.history(places) == [{"chapter": "01_toy", "seconds": 4.0}]
 
 
-@pytest.mark.parametrize(("name", "content"), [("batch.json", '{"mine": 1}'), ("results.csv", "name,age\n")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("batch.json", '{"mine": 1}'), ("results.csv", "name,age\n"), ("report.html", "<p>")]
+)
 def test_a_batch_does_not_overwrite_files_that_are_not_a_batchs(name, content, tmp_path):
-    plan.check_out(tmp_path / "new")
+    plan.check_out(tmp_path / "new", name)
     (tmp_path / name).write_text(content)
-    with pytest.raises(plan.BatchError, match=f"{name} .* is left alone; choose another --out"):
-        plan.check_out(tmp_path)
+    with pytest.raises(plan.BatchError, match=f"{name} .* is left alone; move it, or choose another folder"):
+        plan.check_out(tmp_path, name)
     assert (tmp_path / name).read_text() == content
 
 
 def test_a_batch_knows_the_files_of_a_batch(tmp_path):
     plan.remember_command(tmp_path, "i2i-tutor batch toy")
     (tmp_path / "results.csv").write_text("chapter,arm,seed,state\n01_toy,fast,0,finished\n")
-    plan.check_out(tmp_path)
+    plan.check_out(tmp_path, "batch.json", "results.csv", "report.html")
     assert plan.recalled_commands(tmp_path) == ["i2i-tutor batch toy"]

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -199,6 +200,7 @@ def test_what_is_no_picture_is_left_out(tmp_path):
     (place / "figures" / "empty.png").write_bytes(b"")
     (place / "figures" / "text.webp").write_text("<svg onload=alert(1)>")
     (place / "figures" / "folder.png").mkdir()
+    os.mkfifo(place / "figures" / "pipe.png")
     assert len(pictures(written(tmp_path))) == 1
 
 
@@ -227,11 +229,20 @@ def test_an_axis_holds_its_values_and_its_labels_are_apart(first, second):
 RESULTS = {"chapter": "01_toy", "seed": 0, "metrics": {}}
 
 
+def nested(levels):
+    """Objects in objects."""
+    return {"a": nested(levels - 1)} if levels else {}
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[]", "it is not a JSON object"),
-        ("{", "it is not a JSON object"),
+        ("[]", "it is not a readable JSON object"),
+        ("{", "it is not a readable JSON object"),
+        (RESULTS | {"seconds": 10**400}, "it is not a readable JSON object"),
+        (RESULTS | {"metrics": {"method": {"iou": -(10**400)}}}, "it is not a readable JSON object"),
+        (RESULTS | {"chapter": "\ud800"}, "it is not a readable JSON object"),
+        (RESULTS | {"parameters": nested(700)}, "it is not a readable JSON object"),
         ("{}", "chapter is null; expected a text"),
         (RESULTS | {"chapter": 5}, "chapter is 5; expected a text"),
         (RESULTS | {"seed": True}, "seed is true; expected a whole number"),
@@ -261,7 +272,7 @@ def test_results_of_another_form_are_named_and_left_out(content, sentence, tmp_p
         ({"state": "up", "uptime": 3}, "state is 'up'; expected running, finished, failed"),
         ({"state": "finished", "arm": ["a"]}, 'arm is ["a"]; expected a text'),
         ({"state": "finished", "seconds": "x"}, 'seconds is "x"; expected a number'),
-        ([], "it is not a JSON object"),
+        ([], "it is not a readable JSON object"),
     ],
 )
 def test_a_status_of_another_form_is_named_and_left_out(content, sentence, tmp_path):
