@@ -7,7 +7,7 @@ it makes nothing but texts, lists and mappings.
 from pathlib import Path
 from typing import Any, ClassVar
 
-from i2i_tutor.batch.plan import BatchError, Entry, parse_seeds, shown
+from i2i_tutor.batch.plan import MOST_RUNS, BatchError, Entry, parse_seeds, shown
 from i2i_tutor.parameters import SAFE_NAME
 
 KEYS = ("chapter", "seeds", "profile", "name", "set")
@@ -25,7 +25,15 @@ def read(path: Path) -> list[Entry]:
     entries = _load(path)
     if not isinstance(entries, list) or not entries:
         raise BatchError(f"{path} must be a list of entries, each with a chapter")
-    return [one for number, entry in enumerate(entries, 1) for one in _entries(entry, f"{path}, entry {number}")]
+    found: list[Entry] = []
+    count = 0
+    for number, entry in enumerate(entries, 1):
+        new = _entries(entry, f"{path}, entry {number}")
+        count += sum(one.count() for one in new)
+        if count > MOST_RUNS:  # an alias repeats an entry of many seeds in three letters
+            raise BatchError(f"{path} has more than the {MOST_RUNS} runs that a batch may have")
+        found += new
+    return found
 
 
 def _load(path: Path) -> Any:

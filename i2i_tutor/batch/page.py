@@ -7,6 +7,7 @@ numbers. The page's text and looks are in ``page.html``, which escapes whatever 
 import base64
 import io
 import math
+import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -265,7 +266,7 @@ def _pictures(folder: Path, runs: Sequence[Run], room: int) -> tuple[list[Pictur
         if small is not None and len(small[0]) <= room:
             data, width, height = small
             room -= len(data)
-            link = quote(path.relative_to(folder).as_posix())
+            link = quote(os.fsencode(path.relative_to(folder).as_posix()))  # the name may be no UTF-8
             text = f"{run['arm']}, seed {run['seed']}: {path.stem}"
             pictures.append(Picture(base64.b64encode(data).decode(), link, text, width, height))
     return pictures, room

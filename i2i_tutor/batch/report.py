@@ -173,7 +173,7 @@ def write_csv(folder: Path) -> Path:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(folder / "results.csv", text.getvalue())
+    write_text(folder / "results.csv", _writable(text.getvalue()))
     return folder / "results.csv"
 
 
@@ -184,8 +184,13 @@ def write_report(folder: Path, commands: Sequence[str]) -> list[Path]:
         raise ReportError(f"{folder} holds no runs")
     path = folder / "report.html"
     time = duration(sum(run["seconds"] or 0 for run in runs))
-    write_text(path, page.render(folder, runs, others, commands, time))
+    write_text(path, _writable(page.render(folder, runs, others, commands, time)))
     return [write_csv(folder), path]
+
+
+def _writable(text: str) -> str:
+    """Text with a question mark in place of what is no UTF-8, as the name of a folder may have."""
+    return text.encode(errors="replace").decode()
 
 
 def duration(seconds: float) -> str:

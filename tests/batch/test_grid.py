@@ -116,3 +116,8 @@ def test_a_grid_that_is_no_text_is_one_sentence(tmp_path):
         grid.read(tmp_path / "grid.yml")
     with pytest.raises(plan.BatchError, match="cannot be read"):
         grid.read(tmp_path)
+
+
+def test_aliases_do_not_repeat_many_seeds_without_bound(tmp_path):
+    with pytest.raises(plan.BatchError, match=r"has more than the 10000 runs that a batch may have$"):
+        read(tmp_path, "- &s {chapter: a, seeds: 0-9999}\n" + "- *s\n" * 9999)

@@ -185,6 +185,19 @@ def test_pictures_are_bounded_in_size_and_number_and_every_arm_has_its_first(tmp
     assert "a-0/figures/00.png" in text
 
 
+def test_names_that_are_no_utf_8_are_shown_as_far_as_they_are(tmp_path):
+    odd = Path(os.fsdecode(b"\xff"))
+    try:
+        (tmp_path / odd).mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    place = write_run(tmp_path / odd)
+    figures(place, 1)
+    (place / "figures" / "00.png").rename(place / "figures" / os.fsdecode(b"a\xfe.png"))
+    assert f"%FF/{place.name}/figures/a%FE.png" in written(tmp_path)
+    assert "?" in (tmp_path / "results.csv").read_text()
+
+
 def test_pictures_are_bounded_in_bytes(tmp_path, monkeypatch):
     figures(write_run(tmp_path), 4)
     one = len(base64.b64decode(re.findall(r"base64,([^\"]+)", written(tmp_path))[0]))
