@@ -24,6 +24,12 @@ def check_whole(name: str, value: object, low: int, high: int | None = None) -> 
         raise ValueError(f"{name} is {value!r}; expected a whole number {wanted}")
 
 
+def check_probability(name: str, value: object) -> None:
+    """Raise unless ``value``, the argument called ``name``, is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:  # also false for NaN
+        raise ValueError(f"{name} is {value!r}; expected a number from 0 to 1")
+
+
 def check_count(count: int | None, available: int, what: str) -> int:
     """Return ``count``, by default all that there is; raise unless it is from 1 to ``available``."""
     if count is None:
@@ -69,8 +75,8 @@ def check_images(images: Tensor, channels: int | None = None) -> None:
 def check_masks(masks: Tensor, images: Tensor) -> None:
     """Raise unless ``masks`` is ``(N, 1, H, W)`` for images ``(N, C, H, W)``, with values from 0 to 1."""
     expected = (len(images), 1, *images.shape[2:])
-    if masks.shape != expected:
-        raise ValueError(f"the masks are {tuple(masks.shape)}; expected {expected}, one for each image")
+    if not isinstance(masks, Tensor) or masks.shape != expected:
+        raise ValueError(f"the masks are {_described(masks)}; expected {expected}, one for each image")
     low, high = float(masks.min()), float(masks.max())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"the masks hold values from {low:.3g} to {high:.3g}; expected 0 to 1")
@@ -79,8 +85,14 @@ def check_masks(masks: Tensor, images: Tensor) -> None:
 def check_label_maps(labels: Tensor, images: Tensor) -> None:
     """Raise unless ``labels`` is ``(N, H, W)`` of integers for images ``(N, C, H, W)``."""
     expected = (len(images), *images.shape[2:])
-    if labels.shape != expected or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"the label maps are {labels.dtype} {tuple(labels.shape)}; expected integers {expected}")
+    if not is_whole(labels) or labels.shape != expected:
+        raise ValueError(f"the label maps are {_described(labels)}; expected integers {expected}")
+
+
+def is_whole(values: object) -> bool:
+    """Whether ``values`` is a tensor of integers; True and False are none."""
+    other = (torch.bool, torch.complex32, torch.complex64, torch.complex128)
+    return isinstance(values, Tensor) and not values.is_floating_point() and values.dtype not in other
 
 
 def check_same_shape(one: Tensor, other: Tensor) -> None:

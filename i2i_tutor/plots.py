@@ -66,6 +66,8 @@ def curves(history: History, undecided: Mapping[str, float] | None = None, windo
     Thin: every step; bold: mean over ``window`` steps. ``undecided`` draws, per term, the value at which the player
     cannot tell (ln 2 for a GAN term).
     """
+    if not history.terms:
+        raise ValueError("the history holds no term yet: nothing was trained, so there is no curve")
     with plt.rc_context(STYLE):
         columns = min(3, len(history.terms))
         rows = -(-len(history.terms) // columns)

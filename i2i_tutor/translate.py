@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from i2i_tutor import devices, methods, progress
+from i2i_tutor.contract import check_whole
 from i2i_tutor.data.download import FULL
 from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack
 from i2i_tutor.data.streams import to_tensor, to_uint8
@@ -21,6 +22,7 @@ from i2i_tutor.methods.base import Method
 from i2i_tutor.training import checkpoints
 
 Translate = Callable[[Tensor], Tensor]
+LARGEST = 8192  # pixels of a side, as in a recipe; the square of a slip of the finger exhausts the memory
 SOFTWARE = "i2i-tutor translate"  # PNG's standard keyword "Software" tells our results from everybody else's files
 
 
@@ -82,16 +84,18 @@ def translate_files(
         TranslationError: at the end, if some pictures could not be read or written; all others are there by then.
         OSError: the disk is full.
     """
+    if not isinstance(keep_size, bool):
+        raise ValueError(f"keep_size is {keep_size!r}; expected True or False")
     if keep_size and size is not None:
         raise ValueError(f"size is {size} and keep_size is set; give one of them")
+    if size is not None:
+        check_whole("size", size, 1, LARGEST)
     jobs = _plan(Path(source), Path(out))
     device = devices.find(device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         method = load_method(checkpoint, device)
         translate = partial(method.translate, direction=direction)
         side = method.recipe.size if size is None else size
-        if side < 1:
-            raise ValueError(f"size is {side}; expected at least 1")
         return _translate_all(jobs, translate, side, keep_size, device)
 
 
@@ -148,8 +152,11 @@ def _is_ours(path: Path) -> bool:
 
 def _plan(source: Path, out: Path) -> list[tuple[Path, Path]]:
     """Pairs (picture, result). Refuses what would overwrite a file of yours, or one result with another."""
-    if not source.exists():
-        raise DataError(f"{source} does not exist")
+    try:
+        if not source.exists():
+            raise DataError(f"{source} does not exist")
+    except OSError as error:  # a name that is too long, a folder that we may not look into
+        raise DataError(f"{source} cannot be read ({error.strerror})") from error
     pictures = list_images(source) if source.is_dir() else [source]
     single = source.is_file() and out.suffix.lower() in SUFFIXES and not out.is_dir()
     if single and out.suffix.lower() != ".png":

@@ -1,5 +1,6 @@
 """Figures are drawn from what they are given, with labelled axes, on a transparent ground."""
 
+import pytest
 import torch
 
 from i2i_tutor import plots
@@ -30,3 +31,8 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
     ):
         assert drawn.axes[0].get_xlabel() == "x (px)"
         assert drawn.get_facecolor()[3] == 0  # transparent: light and dark pages show through
+
+
+def test_a_history_without_a_step_has_no_curves():
+    with pytest.raises(ValueError, match="holds no term yet"):
+        plots.curves(History())

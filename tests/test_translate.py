@@ -104,8 +104,13 @@ def test_damaged_pictures_are_named_and_the_others_still_done(checkpoint, pictur
 def test_a_size_that_the_network_refuses_writes_nothing(checkpoint, pictures, tmp_path):
     with pytest.raises(ValueError, match="multiples of 32"):
         translate_files(checkpoint, pictures, tmp_path / "out", size=33)
-    with pytest.raises(ValueError, match="size is 0"):
-        translate_files(checkpoint, pictures, tmp_path / "out", size=0)
+    for size in (0, 32.0, "32", True, 10**9):  # the last one would exhaust the memory
+        with pytest.raises(ValueError, match=f"size is {size!r}; expected a whole number"):
+            translate_files(checkpoint, pictures, tmp_path / "out", size=size)
+    with pytest.raises(ValueError, match="keep_size is 'no'; expected True or False"):
+        translate_files(checkpoint, pictures, tmp_path / "out", keep_size="no")
+    with pytest.raises(DataError, match="cannot be read"):
+        translate_files(checkpoint, tmp_path / ("x" * 300), tmp_path / "out")
     with pytest.raises(ValueError, match="give one of them"):
         translate_files(checkpoint, pictures, tmp_path / "out", size=32, keep_size=True)
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from i2i_tutor.contract import check_images, check_label_maps, check_masks, check_same_shape
+from i2i_tutor.contract import check_images, check_label_maps, check_masks, check_same_shape, check_whole, is_whole
 
 CHUNK = 64  # images per forward pass of a judge
 ROUNDING = 1e-9  # share of a flat image's power that fp32 leaves at other frequencies, with room to spare
@@ -23,11 +23,13 @@ def confusion_matrix(truth: Tensor, prediction: Tensor, classes: int) -> Tensor:
     ``truth`` and ``prediction`` are integer maps of equal shape. Truth outside ``0..classes - 1`` is void and not
     counted; a prediction outside is refused with a ValueError.
     """
+    check_whole("classes", classes, 1)
+    for name, ids in (("truth", truth), ("the prediction", prediction)):
+        if not is_whole(ids):
+            kind = ids.dtype if isinstance(ids, Tensor) else f"a {type(ids).__name__}"
+            raise ValueError(f"{name} is {kind}; expected integer class numbers")
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {tuple(truth.shape)} but the prediction {tuple(prediction.shape)}")
-    for name, ids in (("truth", truth), ("the prediction", prediction)):
-        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-            raise ValueError(f"{name} is {ids.dtype}; expected integer class numbers")
     outside = prediction[(prediction < 0) | (prediction >= classes)]
     if len(outside):
         raise ValueError(f"the prediction holds class {int(outside[0])}; expected 0 to {classes - 1}")
@@ -41,6 +43,8 @@ def segmentation_scores(confusion: Tensor) -> dict[str, float]:
 
     Classes that never occur in the truth are left out of both means; the paper's classes all occur.
     """
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"the confusion matrix is {tuple(confusion.shape)}; expected (classes, classes)")
     h = confusion.double()
     hit, truth, predicted = h.diagonal(), h.sum(dim=1), h.sum(dim=0)
     present = truth > 0
@@ -73,7 +77,7 @@ def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str,
     images ``(N, 3, H, W)`` in [-1, 1], labels ``(N, H, W)`` ids; the segmenter returns logits ``(N, classes, H, W)``.
     Source: pix2pix, section 4.1 ("FCN-score"), one confusion matrix over the whole set.
     """
-    check_images(images)
+    check_images(images, 3)
     check_label_maps(labels, images)
     confusion: Tensor | None = None
     for image, truth in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
@@ -87,7 +91,7 @@ def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str,
 @torch.no_grad()
 def accuracy(images: Tensor, labels: Tensor, classifier: nn.Module) -> dict[str, float]:
     """Share of the images ``(N, 3, H, W)`` whose class, ``(N,)``, a classifier names: ``{"accuracy": 0..1}``."""
-    check_images(images)
+    check_images(images, 3)
     named = torch.cat([classifier(part).argmax(dim=1) for part in images.split(CHUNK)])
     if named.shape != labels.shape:
         raise ValueError(f"the labels are {tuple(labels.shape)} but the classifier's answers {tuple(named.shape)}")
@@ -99,8 +103,10 @@ def label_score(images: Tensor, labels: Tensor, colours: Tensor) -> dict[str, fl
 
     images ``(N, 3, H, W)`` in [-1, 1]; colours ``(classes, 3)`` in 0..255. No network judges (pix2pix, Table 6).
     """
-    check_images(images)
+    check_images(images, 3)
     check_label_maps(labels, images)
+    if not isinstance(colours, Tensor) or colours.ndim != 2 or colours.shape[1] != 3 or not len(colours):
+        raise ValueError(f"colours is {getattr(colours, 'shape', colours)!r}; expected a tensor (classes, 3)")
     pixels = (images.permute(0, 2, 3, 1) + 1) * 127.5  # (N, H, W, 3)
     prediction = torch.cdist(pixels.flatten(0, 2), colours.to(pixels)).argmin(dim=1).reshape(labels.shape)
     return segmentation_scores(confusion_matrix(labels, prediction, len(colours)))
@@ -156,6 +162,8 @@ def sharpness(images: Tensor, reference: Tensor) -> float:
     The upper half of the frequencies of ``spectrum``, summed over rings with their size. Raises ValueError if the
     reference is flat, so that there is nothing to compare with, or of another size.
     """
+    check_images(images)
+    check_images(reference)
     size = images.shape[-1]
     if reference.shape[-1] != size:
         raise ValueError(f"the images have {size} px but the reference {reference.shape[-1]}; expected equal sizes")
@@ -182,10 +190,10 @@ def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
     angle in the plane at right angles to the greys. A grey has none: it counts as turned by 90°, as unrelated hues are
     on average, so that a method gains nothing by turning everything grey.
     """
+    for pictures in (images, others):
+        check_images(pictures, 3)
     if images.shape != others.shape:
         raise ValueError(f"the images are {tuple(images.shape)} but the others {tuple(others.shape)}")
-    for pictures in (images, others):
-        check_images(pictures)
     check_masks(mask, images)
     area = mask.sum((2, 3))  # (N, 1)
     if not (area > 0).all():

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from i2i_tutor.contract import check_input, check_whole
+from i2i_tutor.contract import check_input, check_probability, check_whole
 from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 
 
@@ -43,6 +43,7 @@ class UNet(nn.Module):
         for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("base", base)):
             check_whole(name, value, 1)
         check_whole("depth", depth, 2)
+        check_probability("dropout", dropout)
         if dropout_layers is None:
             dropout_layers = max(0, depth - 5)
         check_whole("dropout_layers", dropout_layers, 0, depth - 2)
@@ -144,6 +145,7 @@ class ResNetGenerator(nn.Module):
         for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("base", base)):
             check_whole(name, value, 1)
         check_whole("blocks", blocks, 0)
+        check_probability("dropout", dropout)
         bias = has_bias(norm)
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),

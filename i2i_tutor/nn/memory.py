@@ -120,6 +120,9 @@ class Queue(nn.Module):
     @torch.no_grad()
     def push(self, entries: Tensor) -> None:
         """Add ``(N, width)``, detached; of several processes those of all."""
+        if not isinstance(entries, Tensor) or entries.ndim != 2 or entries.shape[1] != self.buffer.shape[1]:
+            got = tuple(entries.shape) if isinstance(entries, Tensor) else type(entries).__name__
+            raise ValueError(f"expected entries (N, {self.buffer.shape[1]}); got {got}")
         entries = processes.gather_batch(entries.detach())[-self.size :].to(self.buffer.dtype)
         where = (self.head + torch.arange(len(entries), device=self.buffer.device)) % self.size
         self.buffer[where] = entries

@@ -78,6 +78,7 @@ def fit(
     check_whole("steps", steps, 0)
     check_whole("flush_every", flush_every, 1)
     check_whole("save_every", 1 if save_every is None else save_every, 1)
+    _check_folder(folder)
     _check_switches({"resume": resume, "overwrite": overwrite}, folder)
     if steps > planned and rates(steps - 1) == 0:
         raise ValueError(
@@ -138,6 +139,11 @@ def _check(stream: object, rates: object, callbacks: object) -> None:
         raise ValueError(f"rates is {rates!r}; expected a function of the step, for example recipe.rates()")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ValueError(f"callbacks is {callbacks!r}; expected a list of functions of (steps done, method)")
+
+
+def _check_folder(folder: object) -> None:
+    if folder is not None and (not isinstance(folder, str | Path) or not str(folder) or "\0" in str(folder)):
+        raise ValueError(f"folder is {folder!r}; expected the name of a folder, for example 'runs/mine'")
 
 
 def _check_switches(switches: dict[str, bool], folder: object) -> None:

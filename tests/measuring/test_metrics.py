@@ -236,9 +236,9 @@ def test_a_grey_has_no_hue_and_counts_as_turned_by_a_right_angle():
     [
         (torch.zeros(2, 1, 4, 4), "mask of image 0 is empty"),
         (torch.ones(2, 1, 4, 4) * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1), "mask of image 1 is empty"),
-        (torch.ones(4, 4), r"masks are \(4, 4\); expected \(2, 1, 4, 4\)"),
-        (torch.ones(()), r"masks are \(\)"),
-        (torch.ones(2, 3, 4, 4), r"masks are \(2, 3, 4, 4\)"),
+        (torch.ones(4, 4), r"masks are torch.float32 \(4, 4\); expected \(2, 1, 4, 4\)"),
+        (torch.ones(()), r"masks are torch.float32 \(\)"),
+        (torch.ones(2, 3, 4, 4), r"masks are torch.float32 \(2, 3, 4, 4\)"),
         (torch.full((2, 1, 4, 4), 2.0), "values from 2 to 2; expected 0 to 1"),
         (torch.full((2, 1, 4, 4), math.nan), "nan"),
     ],
@@ -258,3 +258,29 @@ def test_label_maps_that_do_not_fit_the_images_are_refused(labels):
     for score, judge in ((metrics.fcn_score, Brightness()), (metrics.label_score, torch.zeros(2, 3))):
         with pytest.raises(ValueError, match=r"expected integers \(2, 2, 2\)"):
             score(images, labels, judge)
+
+
+PICTURES = torch.zeros(2, 3, 16, 16)
+MAPS = torch.zeros(2, 16, 16, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: metrics.confusion_matrix([0, 1], MAPS, 2), "truth is a list; expected integer"),
+        (lambda: metrics.confusion_matrix(MAPS, MAPS, 2.5), "classes is 2.5; expected a whole number"),
+        (lambda: metrics.segmentation_scores(torch.ones(2, 3)), "confusion matrix is \\(2, 3\\)"),
+        (lambda: metrics.label_score(PICTURES, MAPS, torch.zeros(12)), "colours is .*12.*; expected a tensor"),
+        (lambda: metrics.label_score(PICTURES, None, torch.zeros(12, 3)), "label maps are the NoneType"),
+        (lambda: metrics.label_score(PICTURES[:, :1], MAPS, torch.zeros(12, 3)), "\\(N, 3, H, W\\)"),
+        (lambda: metrics.fcn_score(PICTURES[:, :1], MAPS, nn.Conv2d(3, 2, 1)), "\\(N, 3, H, W\\)"),
+        (lambda: metrics.accuracy(PICTURES[:, :1], MAPS[:, 0, 0], nn.Identity()), "\\(N, 3, H, W\\)"),
+        (lambda: metrics.hue_difference(PICTURES, PICTURES, None), "masks are the NoneType"),
+        (lambda: metrics.hue_difference(None, PICTURES, PICTURES[:, :1]), "got the NoneType"),
+        (lambda: metrics.hue_difference(PICTURES[:, :1], PICTURES[:, :1], PICTURES[:, :1]), "\\(N, 3, H, W\\)"),
+        (lambda: metrics.sharpness(torch.zeros(()), PICTURES), "got torch.float32 \\(\\)"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

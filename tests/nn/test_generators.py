@@ -139,3 +139,10 @@ def test_instance_norm_network_is_the_same_in_training_and_evaluation():
 def test_absurd_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match=r"depth|dropout_layers|norm"):
         UNet(base=2, **arguments)
+
+
+@pytest.mark.parametrize("network", [UNet, ResNetGenerator])
+@pytest.mark.parametrize("dropout", [-0.1, 1.5, float("nan"), "0.5", None, True])
+def test_dropout_is_a_probability(network, dropout):
+    with pytest.raises(ValueError, match=r"^dropout is .*; expected a number from 0 to 1"):
+        network(base=1, dropout=dropout)

@@ -117,3 +117,11 @@ def test_a_moving_average_follows_buffers_too_and_never_waits_for_the_device(mon
 def test_absurd_arguments_are_refused(make):
     with pytest.raises(ValueError, match=r"expected|holds"):
         make()
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(2), torch.zeros(2, 4), torch.zeros(2, 1), None])
+def test_a_queue_refuses_entries_of_another_width(wrong):
+    queue = Queue(4, width=2)
+    with pytest.raises(ValueError, match=r"expected entries \(N, 2\)"):  # torch would spread the first over the rows
+        queue.push(wrong)
+    assert len(queue.entries()) == 0

@@ -194,3 +194,9 @@ def test_what_is_no_method_or_stream_is_a_sentence():
     for made in ([torch.zeros(1)], {"input": 3}):
         with pytest.raises(ValueError, match=r"the stream gave a (list|dict).*; expected a dict of tensors"):
             fit(Toy(), Stream(lambda position, rng, made=made: made, seed=0), progress=False)
+
+
+@pytest.mark.parametrize("folder", [3, b"runs", "", "a\0b", []])
+def test_a_folder_that_is_no_name_is_refused(folder):
+    with pytest.raises(ValueError, match=r"^folder is .*; expected the name of a folder"):
+        fit(Toy(RECIPE), stream(), 1, folder=folder)
