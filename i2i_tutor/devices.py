@@ -21,7 +21,7 @@ def find(name: "torch.device | str | None" = None) -> "torch.device":
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name is None:
         return torch.device("cuda" if gpus else "cpu")
-    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", name)
+    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", name) if isinstance(name, str) else None
     if not match:
         raise ParameterError(f"device is {name!r}; expected cpu, cuda, or one of several GPUs like cuda:1")
     if name != "cpu" and int(match[1] or 0) >= gpus:

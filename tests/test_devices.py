@@ -21,7 +21,9 @@ def test_a_device_is_found(gpus):
         assert devices.find(f"cuda:{number}") == torch.device("cuda", number)
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "cpu:0", "cuda:", "cuda:-1", "cuda:1e9", "CUDA", "cuda:99999999999"])
+@pytest.mark.parametrize(
+    "name", ["gpu", "", "cpu:0", "cuda:", "cuda:-1", "cuda:1e9", "CUDA", "cuda:99999999999", 3, b"cpu", []]
+)
 def test_another_name_is_refused(name, gpus):
     with pytest.raises(ValueError, match="expected cpu, cuda, or one of several GPUs like cuda:1") as error:
         devices.find(name)

@@ -111,7 +111,12 @@ class Pix2Pix(Method):
 
     def forward(self, scene: Scene) -> None:
         """Put ``fake``, G(x, z), on the scene."""
-        scene.fake = self.generate(scene.batch["input"])
+        x, y = scene.batch["input"], scene.batch["target"]
+        check_layout(x, self.recipe.in_channels)
+        check_layout(y, self.recipe.out_channels)
+        if (len(x), *x.shape[2:]) != (len(y), *y.shape[2:]):
+            raise ValueError(f"the input is {tuple(x.shape)}, the target {tuple(y.shape)}; expected pairs of one size")
+        scene.fake = self.generate(x)
 
     def discriminator_loss(self, scene: Scene) -> Terms:
         """Equation 1 as D minimises it, halved. Two calls, so that real and fake never share batch statistics."""

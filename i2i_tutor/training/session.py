@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch.optim import Optimizer
 
@@ -81,8 +82,9 @@ class Session:
 
     def set_rates(self, step: int, factor: float) -> None:
         """Make every learning rate ``factor`` times what its optimiser began with."""
-        if not 0 <= factor < math.inf:  # also true for NaN
-            raise ValueError(f"rates({step}) is {factor}; expected a factor of 0 or more")
+        number = isinstance(factor, int | float | np.number)
+        if not number or not 0 <= factor < math.inf:  # also true for NaN
+            raise ValueError(f"rates({step}) is {factor!r}; expected a factor of 0 or more")
         for name, optimiser in self.optimisers.items():
             for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor

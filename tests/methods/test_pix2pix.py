@@ -200,3 +200,10 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     train(tmp_path / "parts", 3)
     parts = train(tmp_path / "parts", 6, resume=True)
     assert all(torch.equal(straight[name], parts[name]) for name in straight)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 32, 32), (2, 3, 16, 16)])
+def test_an_input_and_a_target_of_other_sizes_are_no_pairs(shape):
+    method = Pix2Pix(RECIPES["smoke"])
+    with pytest.raises(ValueError, match=r"the input is \(2, 3, 32, 32\), the target .*; expected pairs of one size"):
+        method(Scene({"input": torch.zeros(2, 3, 32, 32), "target": torch.zeros(shape)}, 0))

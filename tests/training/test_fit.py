@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -180,9 +181,9 @@ def test_steps_and_rates_are_the_recipes_unless_said_otherwise():
     assert seen == [[0.5, 0.5]] * 3
 
 
-@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf"), None, "half", [1.0]])
 def test_an_absurd_rate_is_a_sentence(factor):
-    with pytest.raises(ValueError, match=rf"rates\(2\) is {factor}; expected a factor of 0 or more"):
+    with pytest.raises(ValueError, match=rf"rates\(2\) is {re.escape(repr(factor))}; expected a factor of 0 or more"):
         fit(Toy(), stream(), rates=lambda step: factor if step == 2 else 1.0, progress=False)
 
 
