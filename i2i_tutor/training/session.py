@@ -132,6 +132,10 @@ class Session:
         self.method.load_state_dict(state["method"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+            for weight, memory in optimiser.state.items():  # a fused Adam reads beyond a tensor that is too small
+                for value in memory.values():
+                    if isinstance(value, torch.Tensor) and value.ndim and value.shape != weight.shape:
+                        raise ValueError(f"the optimiser of {name!r} remembers weights of another shape")
         self.stream.load_state_dict(state["stream"])
         past = state["history"]
         self.history.terms.update({name: [float(value) for value in values] for name, values in past["terms"].items()})

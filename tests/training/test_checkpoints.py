@@ -288,6 +288,14 @@ class Evil:
         return (os.mkdir, ("owned",))
 
 
+def _with_memory(state, wrong):
+    """The state, but every tensor that an optimiser keeps for a weight, or would keep, is ``wrong``."""
+    for optimiser in state["optimisers"].values():
+        for number in optimiser["param_groups"][0]["params"]:
+            optimiser["state"].setdefault(number, {})["exp_avg"] = wrong
+    return state
+
+
 STATES = {
     "text": b"hello",
     "nothing": b"",
@@ -301,6 +309,7 @@ STATES = {
     "networks of another shape": lambda state, whole: {**state, "method": {"a.value": torch.zeros(2)}},
     "an optimiser that is None": lambda state, whole: {**state, "optimisers": {"a": None, "b": None}},
     "an empty optimiser": lambda state, whole: {**state, "optimisers": {"a": {}, "b": {}}},
+    "an optimiser that remembers other weights": lambda state, whole: _with_memory(state, torch.zeros(7)),
     "a history of text": lambda state, whole: {**state, "history": "long"},
     "terms of text": lambda state, whole: {**state, "history": {**state["history"], "terms": {"pull": ["x"]}}},
     "a stream that is None": lambda state, whole: {**state, "stream": None},
