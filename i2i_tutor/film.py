@@ -13,11 +13,13 @@ from IPython.display import HTML
 from PIL import Image, ImageSequence
 from torch import Tensor
 
+from i2i_tutor.contract import check_whole
 from i2i_tutor.data.streams import to_pictures
 
 
 def log_spaced(steps: int) -> list[int]:
     """0, 1, 2, 5, 10, 20, 50, ... and ``steps``: where most of a training's visible change happens."""
+    check_whole("steps", steps, 0)
     marks = {0, steps}
     decade = 1
     while decade <= steps:
