@@ -21,7 +21,7 @@ from i2i_tutor.training import fit
 def test_log_spaced_steps_start_at_zero_and_end_at_the_last():
     assert log_spaced(60) == [0, 1, 2, 5, 10, 20, 50, 60]
     assert log_spaced(1) == [0, 1]
-    with pytest.raises(ValueError, match="^steps is inf; expected a whole number of at least 0$"):
+    with pytest.raises(ValueError, match=r"^steps is inf; expected a whole number of at least 0$"):
         log_spaced(math.inf)
 
 
