@@ -138,7 +138,7 @@ class Greedy(Toy):
 
     def pull(self, scene):
         size = 2**50 if scene.step == 7 else 1
-        return {"pull": (self.a.value - self.b.value) ** 2 + 0 * torch.empty(size)[0]}
+        return {"pull": (self.a.value - self.b.value) ** 2 + 0 * torch.zeros(size)[0]}
 
 
 def test_out_of_memory_is_one_sentence_with_a_ladder(tmp_path):
