@@ -442,7 +442,13 @@ def _claims_table(verdicts: list[Verdict]) -> None:
             state += ", expected otherwise"
         differences = (decision.difference for _, decision in verdict.seeds)
         shown = ", ".join("–" if difference is None else f"{difference:+.3g}" for difference in differences)
-        typer.echo(f"  {state:<12} {claim.text} (difference {shown}; seed {report.each_seed(verdict)})")
+        typer.echo(f"  {state:<12} {claim.text} (difference {shown}; seed {_each_seed(verdict)})")
+
+
+def _each_seed(verdict: Verdict) -> str:
+    """What every seed said: "0: yes, 1: no, 2: –"."""
+    word = {True: "yes", False: "no", None: "–"}
+    return ", ".join(f"{seed}: {word[decision.held]}" for seed, decision in verdict.seeds)
 
 
 @main.command()

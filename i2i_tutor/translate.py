@@ -9,15 +9,13 @@ from unicodedata import normalize
 import numpy as np
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from i2i_tutor import devices, methods, progress
 from i2i_tutor.contract import check_whole
 from i2i_tutor.data.download import FULL
-from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack
+from i2i_tutor.data.images import SUFFIXES, DataError, list_images, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
-from i2i_tutor.files import write_atomically
 from i2i_tutor.methods.base import Method
 from i2i_tutor.training import checkpoints
 
@@ -113,7 +111,7 @@ def _translate_all(
         pixels = np.array(image)[None] if keep_size else stack([resize(image, side)])
         result = _run(translate, pixels, side, device)
         try:
-            _write(target, result)
+            write_png(target, result, SOFTWARE)
         except OSError as error:  # a name that is too long for this disk, say
             if error.errno in FULL:
                 raise
@@ -131,12 +129,6 @@ def _run(translate: Translate, pixels: np.ndarray, multiple: int, device: torch.
     padded = np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)), mode="symmetric")
     torch.manual_seed(0)
     return to_uint8(translate(to_tensor(padded).to(device)))[0, :height, :width]
-
-
-def _write(path: Path, image: np.ndarray) -> None:
-    mark = PngInfo()
-    mark.add_text("Software", SOFTWARE)
-    write_atomically(path, lambda file: Image.fromarray(image).save(file, format="PNG", pnginfo=mark))
 
 
 def _is_ours(path: Path) -> bool:

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from i2i_tutor import cli, translate
-from i2i_tutor.data import folders
+from i2i_tutor import cli
+from i2i_tutor.data import folders, images
 from i2i_tutor.data.images import DataError, read_rgb, resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.files import sha256
@@ -190,7 +190,7 @@ def test_two_pictures_that_would_share_a_result_are_refused(other, checkpoint, p
 
 
 def test_a_result_that_cannot_be_written_does_not_end_the_others(checkpoint, pictures, tmp_path, monkeypatch):
-    real = translate.write_atomically
+    real = images.write_atomically
 
     def refuse(error, path, write):
         if path.name == "2.png":
@@ -198,11 +198,11 @@ def test_a_result_that_cannot_be_written_does_not_end_the_others(checkpoint, pic
         real(path, write)
 
     too_long = OSError(errno.ENAMETOOLONG, "File name too long")
-    monkeypatch.setattr(translate, "write_atomically", partial(refuse, too_long))
+    monkeypatch.setattr(images, "write_atomically", partial(refuse, too_long))
     with pytest.raises(TranslationError, match=r"1 of 3 .*2\.png cannot be written \(File name too long\)$") as caught:
         translate_files(checkpoint, pictures, tmp_path / "out")
     assert [path.name for path in caught.value.written] == ["1.png", "10.png"]
-    monkeypatch.setattr(translate, "write_atomically", partial(refuse, OSError(errno.ENOSPC, "No space left")))
+    monkeypatch.setattr(images, "write_atomically", partial(refuse, OSError(errno.ENOSPC, "No space left")))
     with pytest.raises(OSError, match="No space left"):  # it would end all the others too
         translate_files(checkpoint, pictures, tmp_path / "full")
 

@@ -13,7 +13,7 @@ from i2i_tutor.batch import page
 from i2i_tutor.batch.runs import RESULTS, STATES, STATUS, is_busy, read_json
 from i2i_tutor.files import write_text
 from i2i_tutor.measuring import results
-from i2i_tutor.measuring.claims import Verdict, decide
+from i2i_tutor.measuring.claims import decide
 
 FIRST_COLUMNS = ("chapter", "arm", "seed", "profile", "source", "state", "seconds", "peak_memory_mib", "device")
 ROW_KEYS = (
@@ -272,17 +272,3 @@ def _check_judges(rows: Sequence[Mapping[str, Any]]) -> None:
                 f"the runs of {chapter} on {source} were read by several judges ({', '.join(sorted(names))}), so their "
                 "numbers must not stand in one table; run again what the older ones read"
             )
-
-
-# --- claims in words -----------------------------------------------------------------------------------------------
-
-
-def arm_of(verdict: Verdict) -> str:
-    """The setting that decided a claim, or the two whose runs were compared."""
-    return verdict.arm or f"{verdict.claim.arm} beside {verdict.claim.baseline}"
-
-
-def each_seed(verdict: Verdict) -> str:
-    """What every seed said: "0: yes, 1: no, 2: –"."""
-    word = {True: "yes", False: "no", None: "–"}
-    return ", ".join(f"{seed}: {word[decision.held]}" for seed, decision in verdict.seeds)

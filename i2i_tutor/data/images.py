@@ -11,6 +11,7 @@ from unicodedata import normalize
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode  # type: ignore[import-untyped]
 from torchvision.transforms.v2 import functional as transforms
@@ -122,9 +123,15 @@ def _check_range(path: Path, low: int, high: int) -> None:
         )
 
 
-def write_png(path: Path | str, image: np.ndarray) -> None:
-    """Write a uint8 image ``(H, W, 3)`` as PNG: ``path`` holds the whole picture or what it held before."""
-    write_atomically(Path(path), lambda file: Image.fromarray(image).save(file, format="PNG"))
+def write_png(path: Path | str, image: np.ndarray, software: str = "") -> None:
+    """Write a uint8 image ``(H, W, 3)`` as PNG: ``path`` holds the whole picture or what it held before.
+
+    ``software`` names the program that made it, under PNG's standard keyword; "" names none.
+    """
+    mark = PngInfo()
+    if software:
+        mark.add_text("Software", software)
+    write_atomically(Path(path), lambda file: Image.fromarray(image).save(file, format="PNG", pnginfo=mark))
 
 
 def list_images(folder: Path | str) -> list[Path]:
