@@ -1,35 +1,53 @@
 """A procedural façade world in the 12 classes of the CMP façade database: label maps, and photographs of them.
 
 House number ``index`` is a pure function of its number; ``photo`` chooses one of endlessly many photographs of it
-(materials, colours, light, weather). One label map, many pictures: what pix2pix is about.
+(materials, colours, sun, dirt). One label map, many pictures: what pix2pix is about. How many is the ``variety``, from
+0 (one) to 1 (colours are free). Every photograph can be taken by day and at night, the same in all else.
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
+from i2i_tutor.contract import check_choice, check_probability
 from i2i_tutor.data.facades.grammar import CLASSES, COLOURS, rasterise
-from i2i_tutor.data.facades.rendering import render
+from i2i_tutor.data.facades.rendering import Light, render
 
-__all__ = ["CLASSES", "COLOURS", "colourise", "draw", "to_labels"]
+__all__ = ["CLASSES", "COLOURS", "LIGHTS", "VARIETY", "Light", "colourise", "draw", "to_labels"]
+
+VARIETY = 0.4  # a city has its colours: a handful for its walls, dark glass, light frames
+LIGHTS: tuple[str, ...] = get_args(Light)
 
 SMALLEST, LARGEST = 16, 512  # pixels
 
 
-def draw(indices: Sequence[int] | np.ndarray, size: int, photo: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    indices: Sequence[int] | np.ndarray,
+    size: int,
+    photo: int = 0,
+    *,
+    variety: float = VARIETY,
+    light: Light = "day",
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw houses and photograph them.
 
     Args:
         indices: N house numbers, 0 or more each.
         size: side of the square images, 16 to 512 pixels.
         photo: number of the photograph, 0 or more. The labels do not depend on it.
+        variety: how freely its look is chosen. At 0 there is one photograph of each house, whatever its number; at 1
+            any material and colour may come.
+        light: at "night" some windows are lit from inside; which ones, chance decides even without variety.
 
     Returns:
         Class ids ``(N, size, size)`` uint8 in 0..11 and photographs ``(N, size, size, 3)`` uint8 RGB.
 
     Raises:
-        ValueError: if a number is outside its range.
+        ValueError: if a number is outside its range, or there is no such light.
     """
+    check_probability("variety", variety)
+    check_choice("light", light, LIGHTS)
     if not SMALLEST <= size <= LARGEST:
         raise ValueError(f"size is {size}; façades are drawn with {SMALLEST} to {LARGEST} pixels")
     if photo < 0:
@@ -40,7 +58,7 @@ def draw(indices: Sequence[int] | np.ndarray, size: int, photo: int = 0) -> tupl
     if min(numbers) < 0:
         raise ValueError(f"indices contains {min(numbers)}; house numbers are 0 or more")
     raster = rasterise(numbers, size)
-    return raster.labels, render(raster, numbers, int(photo))
+    return raster.labels, render(raster, numbers, int(photo), variety, light)
 
 
 def colourise(labels: np.ndarray) -> np.ndarray:

@@ -4,18 +4,23 @@ Every kind of part has a shader. It is given the pixels of all parts of its kind
 two numbers per pixel: how much of the part's second colour shows (frame on glass, mortar on brick, stripe on awning)
 and a factor for the brightness. Light, dirt, and the camera come afterwards, for the whole batch together.
 
-What tells the classes apart is structure (bars, slats, flutes, panes ...), not colour: materials, colours, and the
-contrast between them are drawn anew for every photograph. The mean of many photographs of a house is therefore grey
-and flat. Only arithmetic and comparisons are used, no sine or exponential, so that all machines make the same bytes.
+How freely materials, colours and contrasts are drawn anew for every photograph is the world's ``variety``. At 1
+nothing but structure (bars, slats, flutes, panes ...) tells the classes apart, and the mean of many photographs of a
+house is grey and flat. Only arithmetic and comparisons are used, no sine or exponential, so that all machines make the
+same bytes.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
+from scipy import ndimage
 
 from i2i_tutor.data.facades.grammar import Kind, Raster
 from i2i_tutor.data.facades.look import DRAWS, Look
+
+Light = Literal["day", "night"]
 
 _PHOTO = 0xF070  # keeps the random numbers of photographs apart from those of houses
 _REFERENCE = 64  # pixels: the size at which the lengths of textures are given
@@ -44,6 +49,12 @@ _DEPTHS = {
 }
 _DEPTH_OF_KIND = np.array([_DEPTHS.get(kind, 0.0) for kind in Kind], dtype=np.float32)
 _SHADOW_REACH = 0.05  # of the side
+# Night: factors of a photograph by day, colours of a lamp behind a pane and of its light on what is near it
+_MOONLIGHT = (0.24, 0.28, 0.46)
+_LAMP = (255.0, 205.0, 105.0)
+_HALO = (75.0, 50.0, 14.0)
+_GLOW_REACH = 1 / 32  # of the side
+_LIT_WINDOWS, _LIT_SHOPS = 0.55, 0.75  # shares
 _RANDOM_TABLE = np.random.Generator(np.random.PCG64(0)).random(4096, dtype=np.float32)
 
 
@@ -300,9 +311,9 @@ def _part_colours(raster: Raster, look: Look, luck: np.ndarray) -> tuple[np.ndar
         Kind.AWNING: (look.fabric, look.second_fabric),
     }
     first, second = (np.stack([pairs[kind][side] for kind in Kind])[raster.kind, raster.image] for side in range(2))
-    lit = (raster.kind == Kind.WINDOW) & (luck < look.share_of_other[raster.image])
-    first[lit] = look.other_glass[raster.image[lit]]
-    first *= (0.92 + 0.16 * _fraction(luck * 7))[:, None]
+    other = (raster.kind == Kind.WINDOW) & (luck < look.share_of_other[raster.image])
+    first[other] = look.other_glass[raster.image[other]]
+    first *= (1 + look.variety * (0.16 * _fraction(luck * 7) - 0.08))[:, None]
     return first, second
 
 
@@ -342,38 +353,65 @@ def _shadow(depth: np.ndarray, side: np.ndarray) -> np.ndarray:
     return shadow
 
 
-def render(raster: Raster, indices: Sequence[int], photo: int) -> np.ndarray:
+def render(raster: Raster, indices: Sequence[int], photo: int, variety: float, light: Light) -> np.ndarray:
     """Photograph a batch of houses.
 
     Args:
         raster: N houses.
         indices: their numbers.
         photo: which of the endlessly many photographs.
+        variety: how freely its look is chosen, from 0 to 1.
+        light: by day or at night. Everything else of the photograph stays the same.
 
     Returns:
         (N, size, size, 3) uint8.
     """
     n, size, _ = raster.owner.shape
     generators = [np.random.Generator(np.random.PCG64((_PHOTO, index, photo))) for index in indices]
-    look = Look(np.stack([generator.random(DRAWS, dtype=np.float32) for generator in generators], axis=1))
+    look = Look(np.stack([generator.random(DRAWS, dtype=np.float32) for generator in generators], axis=1), variety)
     parts = np.bincount(raster.image, minlength=n)
     luck = np.concatenate([g.random(count, dtype=np.float32) for g, count in zip(generators, parts, strict=True)])
     nodes = np.stack([generator.random((2, _GRID, _GRID), dtype=np.float32) for generator in generators])
     grain = np.stack([generator.random((size, size), dtype=np.float32) for generator in generators]) - 0.5
 
     mix, tone = _shade(raster, look)
-    light = tone * _light(raster, look, nodes, grain)
+    brightness = tone * _brightness(raster, look, nodes, grain)
     gain = 255 * look.exposure[:, None] * look.balance
     first, second = (colour * gain[raster.image] for colour in _part_colours(raster, look, luck))
     base, difference = first.T.copy(), (second - first).T.copy()
-    photos = np.empty((n, size, size, 3), dtype=np.uint8)
-    for channel in range(3):  # one after the other: numpy is slow at a last axis of three
-        plane = difference[channel].take(raster.owner)
-        plane *= mix
+    photos = np.empty((3, n, size, size), dtype=np.float32)
+    for channel, plane in enumerate(photos):  # one after the other: numpy is slow at a last axis of three
+        np.multiply(difference[channel].take(raster.owner), mix, out=plane)
         plane += base[channel].take(raster.owner)
-        plane *= light
-        photos[..., channel] = np.clip(_soften(plane, look.softness), 0, 255)
-    return photos
+        plane *= brightness
+        _soften(plane, look.softness)
+    if light == "night":
+        _nightfall(photos, _lamplight(raster, mix, luck))
+    return np.clip(photos, 0, 255).astype(np.uint8).transpose(1, 2, 3, 0).copy()
+
+
+def _lamplight(raster: Raster, mix: np.ndarray, luck: np.ndarray) -> np.ndarray:
+    """How much of each pixel is a pane with a lamp behind it, (N, size, size) in [0, 1]. Chance lights the windows."""
+    window, shop = raster.kind == Kind.WINDOW, raster.kind == Kind.SHOP_WINDOW
+    lit = window & (_fraction(luck * 11) < _LIT_WINDOWS) | shop & (_fraction(luck * 11) < _LIT_SHOPS)
+    return lit.astype(np.float32).take(raster.owner) * (1 - mix)
+
+
+def _nightfall(photos: np.ndarray, lamps: np.ndarray) -> None:
+    """Turn photographs (3, N, size, size) into the same at night, in place: dim and blue, but with lamps."""
+    size = photos.shape[-1]
+    grey = np.clip(photos, 0, 255).mean(axis=0)
+    reach = 2 * max(1, round(_GLOW_REACH * size)) + 1
+    glow = lamps
+    for axis in (1, 2, 1, 2):
+        glow = ndimage.uniform_filter1d(glow, reach, axis, mode="nearest")
+    for plane, moon, lamp, halo in zip(photos, _MOONLIGHT, _LAMP, _HALO, strict=True):
+        np.clip(plane, 0, 255, out=plane)
+        plane *= 0.4
+        plane += 0.6 * grey
+        plane *= moon
+        plane += glow * halo
+        plane += lamps * (lamp - plane)
 
 
 def _shade(raster: Raster, look: Look) -> _Shading:
@@ -397,7 +435,7 @@ def _shade(raster: Raster, look: Look) -> _Shading:
     return mix.reshape(raster.owner.shape), tone.reshape(raster.owner.shape)
 
 
-def _light(raster: Raster, look: Look, nodes: np.ndarray, grain: np.ndarray) -> np.ndarray:
+def _brightness(raster: Raster, look: Look, nodes: np.ndarray, grain: np.ndarray) -> np.ndarray:
     """Brightness (N, size, size) from sun and shadow, dirt, streaks of rain, the roughness of walls, sensor noise."""
 
     def per_image(attribute: np.ndarray) -> np.ndarray:
@@ -409,9 +447,8 @@ def _light(raster: Raster, look: Look, nodes: np.ndarray, grain: np.ndarray) -> 
     light *= 1 - per_image(look.dirt) * _smooth_noise(nodes[:, 0], size)
     streaks = per_image(look.streaks) * grain[:, :1] * _smooth_noise(nodes[:, 1], size)  # one number per column
     light *= 1 + streaks * (depth > -1)
-    roughness = look.material[:, 5]
     light += grain * per_image(look.sensor_noise) * 2
-    light += grain[:, ::-1] * per_image(roughness) * 2 * (np.abs(depth) < 0.3)
+    light += grain[:, ::-1] * per_image(look.roughness) * 2 * (np.abs(depth) < 0.3)
     return light
 
 

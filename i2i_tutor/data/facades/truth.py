@@ -19,8 +19,9 @@ HELD_OUT = 100  # photographs
 def ground_truth(source: Source, size: int) -> GroundTruth:
     """Photographs and label maps, for a judge that reads façades of this source and size.
 
-    It learns from the houses of ``train`` and is tested on the first 100 of ``evaluation``. The fingerprint is of all
-    the code that draws or reads them.
+    It learns from the houses of ``train``, drawn ones photographed by day in every variety, so that one judge reads
+    them all, and is tested on the first 100 of ``evaluation``. The fingerprint is of all the code that draws or reads
+    them.
     """
 
     def held_out() -> Batch:
@@ -41,7 +42,7 @@ def ground_truth(source: Source, size: int) -> GroundTruth:
 def _procedural(size: int, batch: int, seed: int) -> Stream:
     def make(position: int, rng: np.random.Generator) -> Batch:
         houses = rng.integers(0, TRAINING_HOUSES, batch)
-        labels, photos = draw(houses, size, photo=int(rng.integers(0, TRAINING_PHOTOS)))
+        labels, photos = draw(houses, size, photo=int(rng.integers(0, TRAINING_PHOTOS)), variety=rng.random())
         return _batch(photos, labels)
 
     return Stream(make, seed)

@@ -2,7 +2,8 @@
 
 Label maps have the 12 classes of the CMP façade database in both. The procedural world is endless: training draws
 houses 0 to 2^20 - 1 in photographs 0 to 2^20 - 1, evaluation houses from 2^25 on in photograph 2^20, which no training
-ever sees. The tuning split has the houses from 2^24 to 2^25 - 1; nothing is reported on them.
+ever sees. The tuning split has the houses from 2^24 to 2^25 - 1; nothing is reported on them. How many photographs of
+one house are right is the world's ``variety``.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,15 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_whole
+from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_probability, check_whole
 from i2i_tutor.data import download
-from i2i_tutor.data.facades.drawing import colourise, draw, to_labels
+from i2i_tutor.data.facades.drawing import VARIETY, colourise, draw, to_labels
 from i2i_tutor.data.folders import FOLDERS, check_sizes, find_pairs, read_pair
 from i2i_tutor.data.images import DataError, resize, resize_labels, stack
 from i2i_tutor.data.shelf import Item, Shelf
 from i2i_tutor.data.streams import Make, Stream, epoch_indices, to_tensor, unrelated
 
-Task = Literal["labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour"]
+Task = Literal["labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour", "day_to_night"]
 Source = Literal["procedural", "cmp"]
 TASKS: tuple[str, ...] = get_args(Task)
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -40,6 +41,7 @@ def train(
     seed: int,
     *,
     task: Task = "labels_to_photo",
+    variety: float | None = None,
     paired: bool = True,
     load_size: int | None = None,
     ahead: int = 0,
@@ -53,21 +55,25 @@ def train(
         source: "procedural", or "cmp": the 400 training pairs, found in ``facades/train`` under ``I2I_DATA`` or
             downloaded, resized to ``load_size``, cropped and mirrored at random, both sides alike.
         size: side of the images, 16 to 512 pixels.
-        task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white.
+        task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white. Only
+            drawn houses are seen at night, each then in the photograph that was taken by day.
+        variety: of the drawn houses, from 0 (one right photograph for each) to 1 (free colours); None: 0.4.
         load_size: for "cmp", by default 286/256 of ``size``, as in the paper. Procedural houses are drawn at ``size``.
         ahead: batches made in advance in the background.
 
     Raises:
         ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(source, size, task)
+    variety = _check(source, size, task, variety)
     load_size = check_sizes(size, batch, load_size)
     make = (
-        _procedural_batches(size, batch, task, paired)
+        _procedural_batches(size, batch, task, paired, variety)
         if source == "procedural"
         else _cmp_batches(size, batch, seed, task, paired, load_size)
     )
     about = {"world": "facades", "source": source, "task": task, "size": size, "batch": batch, "paired": paired}
+    if source == "procedural":
+        about["variety"] = variety
     return Stream(make, seed, ahead, about)
 
 
@@ -78,6 +84,7 @@ def evaluation(
     split: Split = "evaluation",
     count: int | None = None,
     task: Task = "labels_to_photo",
+    variety: float | None = None,
 ) -> Batch:
     """The first ``count`` houses of a fixed set; none of them is in the training stream.
 
@@ -92,11 +99,15 @@ def evaluation(
     Raises:
         ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or cannot be had.
     """
-    _check(source, size, task)
+    variety = _check(source, size, task, variety)
     check_choice("split", split, get_args(Split))
-    houses = _procedural_set if source == "procedural" else _cmp_set
-    labels, maps, photos = houses(size, split, count)
-    first, second = _views(task, maps, photos)
+    if source == "procedural":
+        count = FIXED_HOUSES if count is None else check_count(count, FIRST_TUNING_HOUSE, "a fixed set of houses")
+        start = FIRST_EVALUATION_HOUSE if split == "evaluation" else FIRST_TUNING_HOUSE
+        labels, first, second = _draw_views(task, range(start, start + count), size, EVALUATION_PHOTO, variety)
+    else:
+        labels, maps, photos = _cmp_set(size, split, count)
+        first, second = _views(task, maps, photos)
     return {
         "input": to_tensor(first),
         "target": to_tensor(second),
@@ -109,30 +120,41 @@ def painted(labels: Tensor) -> Tensor:
     return to_tensor(colourise(labels.cpu().numpy()))
 
 
-def _check(source: str, size: int, task: str) -> None:
+def _check(source: str, size: int, task: str, variety: float | None) -> float:
+    """Raise if the arguments are wrong or do not go together; returns the variety."""
     check_choice("source", source, SOURCES)
     check_whole("size", size, 16, 512)
     check_choice("task", task, TASKS)
+    if source != "procedural" and variety is not None:
+        raise ValueError(f"variety is {variety}, but only drawn houses have one; leave it out with source={source!r}")
+    if source != "procedural" and task == "day_to_night":
+        raise ValueError(f"of {source!r} there are no photographs at night; task='day_to_night' is for drawn houses")
+    variety = VARIETY if variety is None else variety
+    check_probability("variety", variety)
+    return variety
 
 
 # --- procedural ----------------------------------------------------------------------------------------------------
 
 
-def _procedural_batches(size: int, batch: int, task: str, paired: bool) -> Make:
+def _procedural_batches(size: int, batch: int, task: str, paired: bool, variety: float) -> Make:
     def make(position: int, rng: np.random.Generator) -> Batch:
         houses = rng.integers(0, TRAINING_HOUSES, batch if paired else 2 * batch)
-        labels, photos = draw(houses, size, photo=int(rng.integers(0, TRAINING_PHOTOS)))
-        first, second = _views(task, colourise(labels), photos)
+        photo = int(rng.integers(0, TRAINING_PHOTOS))
+        _, first, second = _draw_views(task, houses, size, photo, variety)
         return _batch(first, second) if paired else _unpaired_batch(first[:batch], second[batch:])
 
     return make
 
 
-def _procedural_set(size: int, split: Split, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    count = FIXED_HOUSES if count is None else check_count(count, FIRST_TUNING_HOUSE, "a fixed set of houses")
-    first = FIRST_EVALUATION_HOUSE if split == "evaluation" else FIRST_TUNING_HOUSE
-    labels, photos = draw(range(first, first + count), size, photo=EVALUATION_PHOTO)
-    return labels, colourise(labels), photos
+def _draw_views(
+    task: str, houses: Sequence[int] | np.ndarray, size: int, photo: int, variety: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Class ids ``(N, size, size)`` of houses, and the two views of them that a task wants."""
+    labels, photos = draw(houses, size, photo, variety=variety)
+    if task == "day_to_night":
+        return labels, photos, draw(houses, size, photo, variety=variety, light="night")[1]
+    return labels, *_views(task, colourise(labels), photos)
 
 
 # --- CMP -----------------------------------------------------------------------------------------------------------
