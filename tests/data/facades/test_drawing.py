@@ -21,9 +21,13 @@ def street():
 
 @pytest.fixture(scope="module")
 def album():
-    """Labels (8, 64, 64) and 32 photographs (32, 8, 64, 64, 3) of eight houses."""
-    houses = range(8)
-    return draw(houses, 64)[0], np.stack([draw(houses, 64, photo)[1] for photo in range(32)])
+    """Labels (8, 64, 64) and 32 photographs (32, 8, 64, 64, 3) of eight houses whose colours are free."""
+    return draw(range(8), 64)[0], photographs(1.0)
+
+
+def photographs(variety, light="day", count=32):
+    """As many photographs of each of eight houses, (count, 8, 64, 64, 3) uint8."""
+    return np.stack([draw(range(8), 64, photo, variety=variety, light=light)[1] for photo in range(count)])
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 100, 256, 512])
@@ -59,6 +63,16 @@ def test_houses_stay_the_same_for_ever():
     # A changed hash means that results measured on the procedural façades no longer hold: measure them anew.
     labels, _ = draw([0, 1, 2, 1000, 2**24], 64)
     assert hashlib.sha256(labels.tobytes()).hexdigest()[:16] == "8dc688f1d0c7abce"
+
+
+@pytest.mark.parametrize(
+    ("variety", "light", "expected"),
+    [(0, "day", "e8832c4e6099a179"), (0.4, "day", "338f5ab43ca5a012"), (1, "day", "255734ccc952ec2c"), (0.4, "night", "87a219b79d4c46de")],
+)
+def test_photographs_stay_the_same_for_ever(variety, light, expected):
+    # As above; and the bytes are those of every machine.
+    photos = draw([0, 1, 2, 1000, 2**24], 64, 5, variety=variety, light=light)[1]
+    assert hashlib.sha256(photos.tobytes()).hexdigest()[:16] == expected
 
 
 def test_houses_differ(street):
@@ -110,6 +124,42 @@ def test_windows_are_darker_than_the_wall_in_some_photographs_and_lighter_in_oth
     assert 0.2 < np.mean(darker) < 0.8
 
 
+def test_without_variety_a_house_has_one_photograph():
+    photos = photographs(0.0, count=4)
+    assert (photos == photos[0]).all()
+
+
+def test_photographs_of_a_house_differ_more_the_more_variety_there_is():
+    spread = [photographs(variety).std(axis=0).mean() for variety in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    assert spread == sorted(spread)
+    assert spread[0] == 0 < spread[1]
+    assert spread[-1] > 1.5 * spread[2]
+
+
+def test_in_a_city_with_little_variety_glass_is_darker_than_walls():
+    labels, photos = draw(range(200), 64, variety=0.4)
+    grey = photos.mean(axis=-1)
+    darker = [g[m == WINDOW].mean() < g[m == FACADE].mean() for g, m in zip(grey, labels, strict=True)]
+    assert np.mean(darker) > 0.8
+
+
+def test_at_night_only_panes_and_what_is_near_them_shine():
+    labels, day = draw(range(60), 64, variety=0.4)
+    night = draw(range(60), 64, variety=0.4, light="night")[1]
+    assert night.mean() < 0.4 * day.mean()
+    shining = night[..., 0] > 200
+    behind = np.isin(labels, [WINDOW, CLASSES.index("shop")])
+    assert 0 < (shining & behind).sum() == shining.sum()
+    assert 0.2 < np.mean([(shining & (m == WINDOW))[n].any() for n, m in enumerate(labels)]) <= 1
+    assert (night[..., 2] > night[..., 0])[~behind].mean() > 0.7  # moonlight is blue
+
+
+def test_which_windows_are_lit_is_chance_even_without_variety():
+    night = photographs(0.0, "night", count=4)
+    assert not (night == night[0]).all()
+    assert len(np.unique((night[..., 0] > 200).reshape(4, -1), axis=0)) == 4
+
+
 @pytest.mark.parametrize(("small", "large"), [(32, 64), (64, 128), (128, 256)])
 def test_a_house_is_the_same_at_every_size(small, large):
     coarse, fine = draw(range(12), small)[0], draw(range(12), large)[0]
@@ -146,6 +196,19 @@ def test_labels_survive_jpeg():
 def test_bad_arguments_get_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         draw(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("look", "sentence"),
+    [
+        ({"variety": -0.1}, "variety is -0.1; expected a number from 0 to 1"),
+        ({"variety": "much"}, "variety is 'much'; expected a number from 0 to 1"),
+        ({"light": "dusk"}, "light is 'dusk'; expected one of day, night"),
+    ],
+)
+def test_a_bad_look_gets_a_sentence(look, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        draw([0], 64, **look)
 
 
 def test_bad_maps_get_a_sentence():

@@ -95,7 +95,7 @@ def test_no_house_and_no_photograph_serves_both_training_and_evaluation(monkeypa
     drawn = []
     original = world.draw
     monkeypatch.setattr(
-        world, "draw", lambda i, size, photo: drawn.append((list(i), photo)) or original(i, size, photo)
+        world, "draw", lambda i, size, photo, **look: drawn.append((list(i), photo)) or original(i, size, photo, **look)
     )
     stream = facades.train("procedural", 16, 4, 0)
     for _ in range(20):
@@ -111,10 +111,38 @@ def test_no_house_and_no_photograph_serves_both_training_and_evaluation(monkeypa
 def test_unpaired_batches_hold_different_houses(monkeypatch):
     drawn = []
     original = world.draw
-    monkeypatch.setattr(world, "draw", lambda i, size, photo: drawn.extend(i) or original(i, size, photo))
+    monkeypatch.setattr(
+        world, "draw", lambda i, size, photo, **look: drawn.extend(i) or original(i, size, photo, **look)
+    )
     batch = next(facades.train("procedural", 16, 3, 0, paired=False))
     assert {key: tuple(x.shape) for key, x in batch.items()} == {"a": (3, 3, 16, 16), "b": (3, 3, 16, 16)}
     assert len(set(drawn)) == 6
+
+
+def test_day_and_night_are_one_photograph_of_one_house():
+    held = facades.evaluation("procedural", 32, count=3, task="day_to_night", variety=0.7)
+    houses = range(facades.FIRST_EVALUATION_HOUSE, facades.FIRST_EVALUATION_HOUSE + 3)
+    for side, light in (("input", "day"), ("target", "night")):
+        drawn = facades.draw(houses, 32, facades.EVALUATION_PHOTO, variety=0.7, light=light)[1]
+        assert np.array_equal(to_uint8(held[side]), drawn)
+
+
+def test_unpaired_day_and_night_show_different_houses():
+    paired, unpaired = (
+        next(facades.train("procedural", 32, 2, 4, task="day_to_night", paired=paired)) for paired in (True, False)
+    )
+    assert unpaired["a"].mean() > unpaired["b"].mean() + 0.3
+    assert torch.equal(paired["input"], unpaired["a"])  # the same draw, whose other half shows other houses
+    assert not torch.equal(paired["target"], unpaired["b"])
+
+
+def test_variety_reaches_both_sets():
+    for variety, same in ((0.0, True), (0.4, False)):
+        stream = facades.train("procedural", 32, 1, 0, variety=variety)
+        assert stream.about["variety"] == variety
+        held = facades.evaluation("procedural", 32, count=1, variety=variety)
+        drawn = facades.draw([facades.FIRST_EVALUATION_HOUSE], 32, 0, variety=variety)[1]
+        assert np.array_equal(to_uint8(held["target"]), drawn) == same
 
 
 @pytest.mark.parametrize(
@@ -124,6 +152,10 @@ def test_unpaired_batches_hold_different_houses(monkeypatch):
         ({"source": "web"}, "source is 'web'; expected one of procedural, cmp"),
         ({"size": 8}, "size is 8"),
         ({"size": 1000}, "size is 1000"),
+        ({"variety": 1.5}, "variety is 1.5; expected a number from 0 to 1"),
+        ({"variety": float("nan")}, "variety is nan; expected a number from 0 to 1"),
+        ({"source": "cmp", "variety": 0.4}, "variety is 0.4, but only drawn houses have one"),
+        ({"source": "cmp", "task": "day_to_night"}, "of 'cmp' there are no photographs at night"),
     ],
 )
 def test_wrong_arguments_get_a_sentence(arguments, sentence):
