@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 
 from i2i_tutor import parameters, schedules
 from i2i_tutor.contract import Batch, check_choice, check_images
+from i2i_tutor.nn.ema import MovingAverage
 from i2i_tutor.nn.layers import in_mode
 from i2i_tutor.parameters import Range
 from i2i_tutor.schedules import Schedule
@@ -54,6 +55,15 @@ class Recipe:
         epochs = self.steps // self.epoch
         decaying = round(epochs * self.decay)
         return schedules.linear_decay(self.epoch, epochs - decaying, decaying) if decaying else schedules.constant
+
+
+@dataclass(frozen=True)
+class AveragingRecipe(Recipe):
+    """The numbers of a method that can translate with averages of its generators (``Method.keep_averages``)."""
+
+    average: Annotated[
+        float, Range(0, 0.999999), "decay of the averaged generators, which translate; 0: the last weights do"
+    ] = 0.0
 
 
 def profiles(recipes: Mapping[str, Recipe]) -> tuple[list[str], list[list[Any]]]:
@@ -101,6 +111,7 @@ class Method(nn.Module):
     Attributes:
         turns: what is played in every step, unless ``begin`` says otherwise; names every network that ever moves.
         directions: the names of the ways it translates, the default first; empty if there is one way or none.
+        averages: a ``MovingAverage`` of each network that ``keep_averages`` named.
     """
 
     name: ClassVar[str]
@@ -111,6 +122,32 @@ class Method(nn.Module):
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe
+        self.averages = nn.ModuleDict()
+
+    def keep_averages(self, decay: float, *networks: str) -> None:
+        """Keep exponential moving averages of these networks' weights, for translating; none if ``decay`` is 0.
+
+        Two players circle around each other, and the last step is one point of the circle; the average of the last
+        ``1 / (1 - decay)`` steps or so lies nearer to its centre. It starts at the untrained weights, which it soon
+        forgets, follows after every step (``play``), travels in the checkpoints and takes no part in the game. The
+        papers of this book do not average; it came with Karras et al. 2018, *Progressive Growing of GANs*,
+        arXiv 1710.10196.
+
+        A child calls it when its networks are built, and translates with what ``averaged`` gives.
+        """
+        if decay:
+            del self.averages  # to stand behind the networks, so that messages name those
+            self.averages = nn.ModuleDict({name: MovingAverage(getattr(self, name), decay) for name in networks})
+
+    def averaged(self, network: str) -> nn.Module:
+        """The average of a network if one is kept, else the network itself."""
+        return self.averages[network].get_submodule("module") if network in self.averages else getattr(self, network)
+
+    def move_averages(self) -> None:
+        """Let all averages follow their networks by one step."""
+        for name, average in self.averages.items():
+            assert isinstance(average, MovingAverage)
+            average.update(getattr(self, name))
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """What moves one network: Adam with the recipe's numbers."""

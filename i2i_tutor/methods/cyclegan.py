@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor import losses
-from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WEIGHT, WIDTH, AveragingRecipe, Method, Scene, Terms, Turn
 from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator
 from i2i_tutor.parameters import ParameterError, Range
 
@@ -21,7 +21,7 @@ Side = Literal["a", "b"]
 
 
 @dataclass(frozen=True)
-class CycleGANRecipe(Recipe):
+class CycleGANRecipe(AveragingRecipe):
     """The numbers of CycleGAN. The defaults are the official code's, for façades at 256 px."""
 
     size: int = 256
@@ -53,14 +53,14 @@ class CycleGANRecipe(Recipe):
 RECIPES = {
     "smoke": CycleGANRecipe(
         size=32, load_size=36, batch=2, steps=3, epoch=0, base=4, blocks=1, patch_layers=1, learning_rate=1e-3,
-        lambda_identity=0.0,
+        lambda_identity=0.0, average=0.99,
     ),
     # Minutes instead of hours: smaller pictures and networks, five times the learning rate. No identity terms, as in
     # the paper's labels-to-photograph experiments. Patches of 34 px, because with 16 the photographs came out worse;
     # three times the paper's lambda, because in so few steps 10 keeps less of the plan.
     "fast": CycleGANRecipe(
         size=48, load_size=54, batch=1, steps=1200, epoch=0, base=16, blocks=3, patch_layers=2, learning_rate=1e-3,
-        lambda_forward=30.0, lambda_backward=30.0, lambda_identity=0.0,
+        lambda_forward=30.0, lambda_backward=30.0, lambda_identity=0.0, average=0.99,
     ),
     "paper": CycleGANRecipe(),
 }  # fmt: skip
@@ -78,6 +78,7 @@ class CycleGAN(Method):
         super().__init__(recipe)
         self.g_ab: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
         self.g_ba: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
+        self.keep_averages(recipe.average, "g_ab", "g_ba")
         # The official order: the generators first, so that the discriminators learn from fakes made before that step.
         self.turns = (Turn("generator_loss", ("g_ab", "g_ba")),)
         if recipe.adversarial:
@@ -130,7 +131,7 @@ class CycleGAN(Method):
 
     def translation(self, image: Tensor, direction: str | None) -> Tensor:
         """G for "AtoB", F for "BtoA". Height and width are kept if they are multiples of 4."""
-        return self.g_ab(image) if direction == "AtoB" else self.g_ba(image)
+        return self.averaged("g_ab" if direction == "AtoB" else "g_ba")(image)
 
 
 class AdversarialCycleGAN(CycleGAN):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from i2i_tutor import losses
 from i2i_tutor.contract import check_layout
-from i2i_tutor.methods.base import WEIGHT, WIDTH, Method, Recipe, Scene, Terms, Turn
+from i2i_tutor.methods.base import WEIGHT, WIDTH, AveragingRecipe, Method, Scene, Terms, Turn
 from i2i_tutor.nn import PatchGAN, PixelGAN, UNet
 from i2i_tutor.nn.layers import Norm, frozen_statistics
 from i2i_tutor.parameters import ParameterError, Range
@@ -21,7 +21,7 @@ Adversary = Literal["conditional", "unconditional", "none"]
 
 
 @dataclass(frozen=True)
-class Pix2PixRecipe(Recipe):
+class Pix2PixRecipe(AveragingRecipe):
     """The numbers of pix2pix. The defaults are the paper's, for façades (section 6.2 and the official code)."""
 
     size: int = 256
@@ -57,13 +57,13 @@ class Pix2PixRecipe(Recipe):
 RECIPES = {
     "smoke": Pix2PixRecipe(
         size=32, load_size=36, batch=2, steps=4, epoch=0, base=8, depth=5, norm="instance", dropout_layers=2,
-        patch_layers=1, learning_rate=1e-3, lambda_pixel=10.0,
+        patch_layers=1, learning_rate=1e-3, lambda_pixel=10.0, average=0.99,
     ),
     # Minutes instead of days: a fiftieth of the steps at five times the learning rate. Drawn plans have far more right
     # photographs than real ones, so the L1 term gets less weight. Patches of 16 at 64 px are what 70 is at 256.
     "fast": Pix2PixRecipe(
         size=64, load_size=72, batch=4, steps=1000, epoch=0, base=32, depth=4, norm="instance", dropout_layers=2,
-        patch_layers=1, learning_rate=1e-3, lambda_pixel=10.0,
+        patch_layers=1, learning_rate=1e-3, lambda_pixel=10.0, average=0.99,
     ),
     "paper": Pix2PixRecipe(),
 }  # fmt: skip
@@ -87,6 +87,7 @@ class Pix2Pix(Method):
             dropout_layers=recipe.dropout_layers,
             skips=recipe.skips,
         )
+        self.keep_averages(recipe.average, "generator")
         self.turns = (Turn("generator_loss", ("generator",)),)
         if recipe.adversary != "none":
             seen = recipe.out_channels + (recipe.in_channels if recipe.adversary == "conditional" else 0)
@@ -98,12 +99,15 @@ class Pix2Pix(Method):
             # The official order: D learns first, then G plays against the D that has just learnt.
             self.turns = (Turn("discriminator_loss", ("discriminator",)), *self.turns)
 
-    def generate(self, x: Tensor) -> Tensor:
-        """G(x, z): one forward pass. z is dropout, and a channel of noise if the recipe asks for it."""
+    def generate(self, x: Tensor, generator: nn.Module | None = None) -> Tensor:
+        """G(x, z): one forward pass. z is dropout, and a channel of noise if the recipe asks for it.
+
+        ``generator`` takes the place of the network in training (its average, for one).
+        """
         check_layout(x, self.recipe.in_channels)
         if self.recipe.noise:
             x = torch.cat([x, torch.randn_like(x[:, :1])], dim=1)
-        return self.generator(x)
+        return (self.generator if generator is None else generator)(x)
 
     def discriminate(self, x: Tensor, y: Tensor) -> Tensor:
         """D's logits ``(N, 1, h, w)`` on the pair (x, y), or on y alone if D is unconditional."""
@@ -141,5 +145,6 @@ class Pix2Pix(Method):
         statistics.
         """
         parts = image.split(1) if self.recipe.norm == "batch" else [image]
-        with frozen_statistics(self.generator):
-            return torch.cat([self.generate(part) for part in parts])
+        generator = self.averaged("generator")
+        with frozen_statistics(generator):
+            return torch.cat([self.generate(part, generator) for part in parts])

@@ -49,6 +49,7 @@ def play(
             played[name] = term.detach()
     with torch.no_grad():
         method.end(scene)
+        method.move_averages()
     return played
 
 

@@ -5,7 +5,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -173,10 +173,17 @@ class Session:
         return about["step"]
 
     def _compare(self, about: dict[str, Any]) -> None:
-        """Raise unless the manifest tells of this method and recipe; only how long it trains may have changed."""
+        """Raise unless the manifest tells of this method and recipe; only how long it trains may have changed.
+
+        A number that the recipe did not have yet when the manifest was written had what is now its default.
+        """
         old = {"method": about["method"], **about["recipe"]}
         settings = self.method.settings()
         new = {"method": settings["method"], **json.loads(json.dumps(settings["recipe"]))}
+        if old["method"] == new["method"]:
+            for number in fields(self.method.recipe):
+                if number.default is not MISSING:
+                    old.setdefault(number.name, number.default)
         differ = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if differ and differ != ["steps"]:
             raise CheckpointError(
