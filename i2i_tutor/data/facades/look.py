@@ -14,7 +14,7 @@ def _palette(colours: str) -> np.ndarray:
 # palette covers dark and light, so that at variety 1 no class has a tone of its own.
 _WALLS = _palette("dbcca8 a8563d d1ab6f cc998a e6e3d9 b28061 99a88f 8a99ad c2c2bd 944c38 7a5c4c 8f8f8a 707561 5c5c61")
 _STONES = _palette("e0dbcc cfc6b0 a88566 8f8a80 665e57 4c4c4c")
-_FRAMES = _palette("f2efe6 e0d8c4 7a4c29 2e5c44 4c6180 a8adad b88a57 94291f 6b94a6 292626")
+_FRAMES = _palette("f2efe6 e0d8c4 d6cfb8 7a4c29 2e5c44 4c6180 a8adad b88a57 94291f 6b94a6 292626")
 _DOORS = _palette("5e3a20 2e5c44 94291f 4c6180 292626 b88a57 6b94a6 a8adad d6cfb8 ebe8de")
 _SHUTTERS = _palette("2e5c44 4c6180 7a4c29 ebe8de 94291f 6b94a6 b88a57 a8adad d6cfb8 292626")
 _RAILINGS = _palette("292626 2e5c44 4c6180 7a4c29 94291f a8adad 6b94a6 b88a57 d6cfb8 ebe8de")

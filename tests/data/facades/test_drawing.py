@@ -67,7 +67,7 @@ def test_houses_stay_the_same_for_ever():
 
 @pytest.mark.parametrize(
     ("variety", "light", "expected"),
-    [(0, "day", "e8832c4e6099a179"), (0.4, "day", "338f5ab43ca5a012"), (1, "day", "255734ccc952ec2c"), (0.4, "night", "87a219b79d4c46de")],
+    [(0, "day", "e8832c4e6099a179"), (0.4, "day", "9529d2b33155cdd4"), (1, "day", "255734ccc952ec2c"), (0.4, "night", "8215f23525710e86")],
 )
 def test_photographs_stay_the_same_for_ever(variety, light, expected):
     # As above; and the bytes are those of every machine.
@@ -133,14 +133,15 @@ def test_photographs_of_a_house_differ_more_the_more_variety_there_is():
     spread = [photographs(variety).std(axis=0).mean() for variety in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     assert spread == sorted(spread)
     assert spread[0] == 0 < spread[1]
-    assert spread[-1] > 1.5 * spread[2]
+    assert spread[-1] > 1.2 * spread[2]
 
 
-def test_in_a_city_with_little_variety_glass_is_darker_than_walls():
-    labels, photos = draw(range(200), 64, variety=0.4)
+@pytest.mark.parametrize(("variety", "always"), [(0.0, True), (0.4, True), (1.0, False)])
+def test_with_little_variety_glass_is_darker_than_walls(variety, always):
+    labels, photos = draw(range(200), 64, variety=variety)
     grey = photos.mean(axis=-1)
-    darker = [g[m == WINDOW].mean() < g[m == FACADE].mean() for g, m in zip(grey, labels, strict=True)]
-    assert np.mean(darker) > 0.8
+    darker = [np.quantile(g[m == WINDOW], 0.2) < g[m == FACADE].mean() for g, m in zip(grey, labels, strict=True)]
+    assert (np.mean(darker) > 0.98) == always
 
 
 def test_at_night_only_panes_and_what_is_near_them_shine():
