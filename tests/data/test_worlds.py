@@ -5,10 +5,10 @@ import inspect
 import pytest
 import torch
 
-from i2i_tutor.data import digits, facades, objects, unpaired
+from i2i_tutor.data import digits, facades, objects, safari, unpaired
 
-WORLDS = {"facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects}
-DRAWN = {"facades": "procedural", "unpaired": "procedural", "digits": "digits", "objects": "objects_black"}
+WORLDS = {"facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects, "safari": safari}
+DRAWN = dict.fromkeys(WORLDS, "procedural") | {"digits": "digits", "objects": "objects_black"}
 ADAPTATION = ("digits", "objects")
 SIZE = 32
 
