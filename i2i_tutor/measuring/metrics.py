@@ -202,7 +202,10 @@ def octaves(images: Tensor, reference: Tensor) -> dict[str, float]:
 
 
 def lab(images: Tensor) -> Tensor:
-    """CIE Lab (white D65) of sRGB images ``(N, 3, H, W)`` in [-1, 1]: lightness 0 to 100, green-red a, blue-yellow b."""
+    """CIE Lab (white D65) of sRGB images ``(N, 3, H, W)`` in [-1, 1].
+
+    Channels: lightness L from 0 to 100, a from green to red, b from blue to yellow, both about -110 to 110.
+    """
     check_images(images, 3)
     encoded = (images.double() + 1) / 2
     linear = torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

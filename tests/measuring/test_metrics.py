@@ -294,15 +294,16 @@ def test_lab_of_known_colours():
 
 
 def test_colours_overlap_wholly_with_themselves_and_less_when_they_are_narrower():
+    channels = ("colours_l", "colours_a", "colours_b")
     draw = torch.Generator().manual_seed(0)
     pictures = torch.rand((6, 3, 16, 16), generator=draw) * 2 - 1
-    assert metrics.colours(pictures, pictures.flip(3)) == pytest.approx(dict.fromkeys(("colours_l", "colours_a", "colours_b"), 1))
+    assert metrics.colours(pictures, pictures.flip(3)) == pytest.approx(dict.fromkeys(channels, 1))
     faded = metrics.colours(pictures * 0.5, pictures)
     assert all(value < 0.9 for value in faded.values())
     grey = pictures.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
     assert metrics.colours(grey, pictures)["colours_a"] < 0.2
     red, green = (torch.tensor(colour).view(1, 3, 1, 1).expand(2, 3, 4, 4) for colour in ((1.0, -1, -1), (-1.0, 1, -1)))
-    assert metrics.colours(red, green) == pytest.approx(dict.fromkeys(("colours_l", "colours_a", "colours_b"), 0))
+    assert metrics.colours(red, green) == pytest.approx(dict.fromkeys(channels, 0))
     half = torch.cat([red[:1], green[:1]])
     assert metrics.colours(half, red)["colours_a"] == pytest.approx(0.5)
 
