@@ -26,7 +26,7 @@ def check_discriminator_loss(function: Callable[[Tensor, Tensor], Tensor]) -> No
         {
             "you did not halve the sum of the two terms": 2 * reference,
             "real and fake are exchanged": 0.5 * losses.discriminator_loss(fake, real),
-            "you summed over the patches, the paper averages": reference * real.numel(),
+            "you summed over the patches, the official code averages": reference * real.numel(),
             "the sigmoid is applied twice; the logits have none, binary_cross_entropy_with_logits has one": 0.5
             * -(sigmoid[0].log().mean() + (1 - sigmoid[1]).log().mean()),
             "the sign is wrong: D maximises the likelihood, so it minimises its negative": -reference,
@@ -49,7 +49,7 @@ def check_least_squares_loss(function: Callable[[Tensor, Tensor], Tensor]) -> No
         {
             "you did not halve the sum of the two terms": 2 * reference,
             "real and fake are exchanged": 0.5 * losses.discriminator_loss(fake, real, "least_squares"),
-            "you summed over the patches, the paper averages": reference * real.numel(),
+            "you summed over the patches, the official code averages": reference * real.numel(),
             "there is a sigmoid; with least squares D's number is compared as it is": 0.5
             * losses.discriminator_loss(real.sigmoid(), fake.sigmoid(), "least_squares"),
             "the term on the real patches is missing": 0.5 * fake.square().mean(),
@@ -71,7 +71,7 @@ def check_generator_loss(function: Callable[[Tensor, Tensor, Tensor, float], Ten
         _scalar(function, logits, fake, target, weight),
         reference,
         {
-            f"{count:,}x too large a pixel term = {count}: you summed, the paper averages": gan
+            f"{count:,}x too large a pixel term = {count}: you summed, the official code averages": gan
             + weight * pixel * count,
             "the pixel term is summed over each image and averaged over the batch only": gan
             + weight * pixel * fake[0].numel(),

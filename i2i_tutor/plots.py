@@ -119,6 +119,66 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
     return _closed(figure)
 
 
+def dots(values: Mapping[str, Sequence[float]], x: str, marks: Mapping[str, float] | None = None) -> Figure:
+    """One row per arm, one dot per seed. ``marks`` are fixed points, name → value: dashed lines across all rows."""
+    names = list(values)
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 0.9 + 0.36 * len(names)), layout="constrained")
+        for row, name in enumerate(names):
+            axis.plot(values[name], [row] * len(values[name]), MARKERS[0], color=COLOURS[0], alpha=0.7, markersize=8)
+        for (name, value), colour in zip((marks or {}).items(), cycle(COLOURS[1:])):
+            axis.axvline(value, color=colour, linestyle="--", linewidth=1)
+            axis.annotate(
+                name, (value, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8, color=INK
+            )
+        axis.set(xlabel=x, ylim=(len(names) - 0.5, -0.5))
+        axis.set_yticks(range(len(names)), names)
+        axis.grid(axis="x", alpha=0.25)
+    return _closed(figure)
+
+
+def spread(series: Mapping[str, Mapping[float, Sequence[float]]], x: str, y: str, log: bool = False) -> Figure:
+    """Curves through the means of several seeds, every seed drawn as a dot.
+
+    series: name → place on the x axis → values. ``log``: that axis is logarithmic, to base 2.
+    """
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+        for number, (name, points) in enumerate(series.items()):
+            colour, style = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+            marker = MARKERS[number % len(MARKERS)]
+            measured = {place: list(values) for place, values in sorted(points.items()) if len(values)}
+            means = [sum(values) / len(values) for values in measured.values()]
+            axis.plot(list(measured), means, color=colour, linestyle=style)
+            for place, values in measured.items():
+                axis.plot([place] * len(values), values, marker, color=colour, alpha=0.6)
+            axis.plot([], [], marker, color=colour, linestyle=style, label=name)
+        if log:
+            axis.set_xscale("log", base=2)
+        axis.set(xlabel=x, ylabel=y)
+        axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        axis.grid(alpha=0.25)
+    return _closed(figure)
+
+
+def histogram(values: Mapping[str, Tensor], x: str, mark: Mapping[str, float] | None = None, bins: int = 40) -> Figure:
+    """Shares of several sets of numbers over common bins, drawn as steps; ``mark`` names places on the axis."""
+    every = np.concatenate([np.asarray(some.detach().float().cpu()).ravel() for some in values.values()])
+    edges = np.linspace(every.min(), every.max() + 1e-6, bins + 1)
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 3), layout="constrained")
+        for number, (name, some) in enumerate(values.items()):
+            counts, _ = np.histogram(some.detach().float().cpu().numpy(), edges)
+            colour, style = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+            axis.stairs(counts / counts.sum(), edges, color=colour, linestyle=style, linewidth=1.8, label=name)
+        for name, place in (mark or {}).items():
+            axis.axvline(place, color=INK, linestyle="--", linewidth=1)
+            axis.annotate(name, (place, 1), xycoords=("data", "axes fraction"), ha="center", fontsize=8, color=INK)
+        axis.set(xlabel=x, ylabel="share")
+        axis.legend(fontsize=8)
+    return _closed(figure)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
     """A table for the page; floats with three decimals, tiny ones with two digits, True and False as words."""
 

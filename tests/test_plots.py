@@ -28,6 +28,9 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
     for drawn in (
         plots.lines({"a": ([1, 2], [3, 4])}, "x (px)", "y", log="xy"),
         plots.scatter({"a": ([1.0], [2.0]), "b": ([], [])}, "x (px)", "y"),
+        plots.dots({"a": [1.0, 2.0], "b": []}, "x (px)", {"chance": 0.5}),
+        plots.spread({"a": {0.4: [1.0, 3.0], 0.0: [2.0], 1.0: []}}, "x (px)", "y"),
+        plots.histogram({"a": torch.randn(50), "b": torch.randn(9)}, "x (px)", {"undecided": 0.0}),
     ):
         assert drawn.axes[0].get_xlabel() == "x (px)"
         assert drawn.get_facecolor()[3] == 0  # transparent: light and dark pages show through
@@ -36,3 +39,17 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
 def test_a_history_without_a_step_has_no_curves():
     with pytest.raises(ValueError, match="holds no term yet"):
         plots.curves(History())
+
+
+def test_every_seed_is_a_dot_and_the_curve_goes_through_the_means():
+    drawn = plots.spread({"a": {1.0: [1.0, 3.0], 0.0: [5.0], 0.5: []}}, "x", "y").axes[0].get_lines()
+    assert (list(drawn[0].get_xdata()), list(drawn[0].get_ydata())) == ([0.0, 1.0], [5.0, 2.0])
+    assert list(drawn[2].get_ydata()) == [1.0, 3.0]
+    rows = plots.dots({"a": [1.0, 3.0], "b": [2.0]}, "x").axes[0]
+    assert [label.get_text() for label in rows.get_yticklabels()] == ["a", "b"]
+    assert [list(line.get_ydata()) for line in rows.get_lines()] == [[0, 0], [1]]
+
+
+def test_a_histogram_holds_shares():
+    (steps,) = plots.histogram({"a": torch.tensor([0.0, 0.0, 1.0, 1.0])}, "x", bins=2).axes[0].patches
+    assert list(steps.get_data().values) == [0.5, 0.5]

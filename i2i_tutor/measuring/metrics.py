@@ -14,6 +14,7 @@ from i2i_tutor.contract import check_images, check_label_maps, check_masks, chec
 
 CHUNK = 64  # images per forward pass of a judge
 ROUNDING = 1e-9  # share of a flat image's power that fp32 leaves at other frequencies, with room to spare
+BIN = 4.0  # units of CIE Lab: width of a bin of a colour histogram
 GREY = 1e-3  # of the range -1 to 1: a colour that is nearer to grey has no hue
 
 
@@ -173,6 +174,63 @@ def sharpness(images: Tensor, reference: Tensor) -> float:
     if not wanted > ROUNDING * powers[1].sum():
         raise ValueError(f"the reference has no high frequencies: it is flat, or its {size} px are too few")
     return float(found / wanted)
+
+
+def octaves(images: Tensor, reference: Tensor) -> dict[str, float]:
+    """Power in every octave of frequencies relative to reference images: 1 is as much contrast as they have.
+
+    ``power_1`` is that of 1 cycle per image, ``power_2`` of 2 and 3, ``power_4`` of 4 to 7, ...; with all rings of
+    ``spectrum`` summed with their size. Square images ``(N, C, S, S)`` of one size. Raises ValueError if the reference
+    is flat in an octave, so that there is nothing to compare with.
+    """
+    check_images(images)
+    check_images(reference)
+    size = images.shape[-1]
+    if reference.shape[-1] != size:
+        raise ValueError(f"the images have {size} px but the reference {reference.shape[-1]}; expected equal sizes")
+    ring = torch.arange(size // 2, dtype=torch.double, device=images.device)
+    found, wanted = (spectrum(pictures) * ring for pictures in (images, reference))
+    shares = {}
+    low = 1
+    while low < size // 2:
+        inside = (ring >= low) & (ring < 2 * low)
+        if not wanted[inside].sum() > ROUNDING * wanted.sum():
+            raise ValueError(f"the reference is flat at {low} to {2 * low - 1} cycles per image")
+        shares[f"power_{low}"] = float(found[inside].sum() / wanted[inside].sum())
+        low *= 2
+    return shares
+
+
+def lab(images: Tensor) -> Tensor:
+    """CIE Lab (white D65) of sRGB images ``(N, 3, H, W)`` in [-1, 1].
+
+    Channels: lightness L from 0 to 100, a from green to red, b from blue to yellow, both about -110 to 110.
+    """
+    check_images(images, 3)
+    encoded = (images.double() + 1) / 2
+    linear = torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    to_xyz = torch.tensor(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    ).to(linear)
+    xyz = torch.einsum("ij,njhw->nihw", to_xyz / to_xyz.sum(dim=1, keepdim=True), linear)  # white is (1, 1, 1)
+    x, y, z = torch.where(xyz > (6 / 29) ** 3, xyz ** (1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29).unbind(dim=1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
+
+
+def colours(images: Tensor, reference: Tensor) -> dict[str, float]:
+    """How much the histograms of lightness and colour of two sets of images overlap, 0 to 1 (1: they are equal).
+
+    ``colours_l``, ``colours_a`` and ``colours_b`` are the intersections of the histograms of the three channels of CIE
+    Lab, over all pixels, with bins of 4 units. Both sets are ``(N, 3, H, W)`` in [-1, 1] and may differ in number and
+    size. Source: pix2pix, figure 7.
+    """
+    shares = []
+    for pictures in (images, reference):
+        bins = ((lab(pictures) + 128) / BIN).long().clamp(0, int(256 / BIN) - 1)  # (N, 3, H, W)
+        counts = [torch.bincount(channel.flatten(), minlength=int(256 / BIN)) for channel in bins.unbind(dim=1)]
+        shares.append(torch.stack(counts).double() / bins[:, 0].numel())
+    overlap = torch.minimum(*shares).sum(dim=1)
+    return {f"colours_{name}": float(value) for name, value in zip("lab", overlap, strict=True)}
 
 
 def diversity(images: Tensor) -> float:

@@ -48,16 +48,34 @@ def by_arm(rows: Iterable[Mapping[str, Any]], metric: str) -> dict[str, list[flo
 
 
 def table(
-    rows: Iterable[Mapping[str, Any]], arms: Sequence[str], measures: Mapping[str, str]
-) -> tuple[list[str], list[list[str | None]]]:
+    rows: Iterable[Mapping[str, Any]],
+    arms: Sequence[str] | Mapping[str, str],
+    measures: Mapping[str, str],
+    paper: Mapping[str, Sequence[object]] | None = None,
+    titles: Sequence[str] = (),
+) -> tuple[list[str], list[list[Any]]]:
     """Header and lines of a table: for each arm of a sweep every seed's value of some measures, never only their mean.
 
-    measures: metric → title of its column. None stands in the place of what has not been run.
+    Args:
+        arms: the arms in their order; with the names for readers if it is a mapping arm → name.
+        measures: metric → title of its column. None stands in the place of what has not been run.
+        paper: arm → the paper's own numbers, which stand behind ours; ``titles`` are those of their columns. An arm
+            that the paper does not have gets dashes.
+
+    Raises:
+        ValueError: the paper's numbers of an arm are not as many as the titles, or are those of an arm not shown.
     """
-    rows = list(rows)
+    rows, paper = list(rows), paper or {}
+    for arm, numbers in paper.items():
+        if arm not in arms or len(numbers) != len(titles):
+            raise ValueError(f"the paper's numbers {numbers} of {arm!r}; expected an arm shown, and {list(titles)}")
+    names = arms if isinstance(arms, Mapping) else {arm: arm for arm in arms}
     found = [by_arm(rows, metric) for metric in measures]
-    each = [[" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found] for arm in arms]
-    return ["arm", *measures.values()], [[arm, *cells] for arm, cells in zip(arms, each, strict=True)]
+    lines = []
+    for arm, name in names.items():
+        each = [" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found]
+        lines.append([name, *each, *paper.get(arm, [None] * len(titles))])
+    return ["arm", *measures.values(), *titles], lines
 
 
 def verdict(claim: Claim) -> Verdict:

@@ -44,7 +44,7 @@ class Pix2PixRecipe(AveragingRecipe):
     patch_layers: Annotated[int, Range(0, 5), "of the discriminator: patches of 1, 16, 34, 70, 142, 286 pixels"] = 3
     pixel_loss: Annotated[Literal["l1", "l2"], "what holds the output near the target"] = "l1"
     lambda_pixel: Annotated[float, WEIGHT, "weight of the pixel loss; 0 leaves the GAN alone"] = 100.0
-    noise: Annotated[bool, "one channel of Gaussian noise beside the input"] = False  # section 2.1: G ignores it
+    noise: Annotated[bool, "one channel of Gaussian noise beside the input"] = False  # section 3.1: G ignores it
 
     def __post_init__(self):
         super().__post_init__()

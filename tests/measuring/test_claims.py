@@ -177,7 +177,11 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
 @pytest.mark.parametrize(
     ("chapter", "sweep", "measured"),
     [
-        ("01_pix2pix", "pix2pix", {"class_iou", "frechet", "sharpness", "mae", "variation"}),
+        (
+            "01_pix2pix",
+            "pix2pix",
+            {"class_iou", "frechet", "sharpness", "mae", "variation", "colours_a", "colours_b"},
+        ),
         ("05_pixelda", "pixelda", {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}),
     ],
 )

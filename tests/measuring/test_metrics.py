@@ -284,3 +284,38 @@ MAPS = torch.zeros(2, 16, 16, dtype=torch.long)
 def test_what_cannot_be_measured_is_refused_in_a_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_lab_of_known_colours():
+    white, black, red, blue = [1.0, 1, 1], [-1.0, -1, -1], [1.0, -1, -1], [-1.0, -1, 1]
+    pixels = torch.tensor([white, black, red, blue]).reshape(4, 3, 1, 1)
+    expected = [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20], [32.30, 79.19, -107.86]]  # sRGB's primaries
+    torch.testing.assert_close(metrics.lab(pixels).flatten(1), torch.tensor(expected).double(), atol=0.02, rtol=0)
+
+
+def test_colours_overlap_wholly_with_themselves_and_less_when_they_are_narrower():
+    channels = ("colours_l", "colours_a", "colours_b")
+    draw = torch.Generator().manual_seed(0)
+    pictures = torch.rand((6, 3, 16, 16), generator=draw) * 2 - 1
+    assert metrics.colours(pictures, pictures.flip(3)) == pytest.approx(dict.fromkeys(channels, 1))
+    faded = metrics.colours(pictures * 0.5, pictures)
+    assert all(value < 0.9 for value in faded.values())
+    grey = pictures.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    assert metrics.colours(grey, pictures)["colours_a"] < 0.2
+    red, green = (torch.tensor(colour).view(1, 3, 1, 1).expand(2, 3, 4, 4) for colour in ((1.0, -1, -1), (-1.0, 1, -1)))
+    assert metrics.colours(red, green) == pytest.approx(dict.fromkeys(channels, 0))
+    half = torch.cat([red[:1], green[:1]])
+    assert metrics.colours(half, red)["colours_a"] == pytest.approx(0.5)
+
+
+def test_the_power_of_a_wave_is_found_in_its_octave_and_grows_with_the_square_of_its_height():
+    place = torch.arange(32) / 32
+    waves = {cycles: torch.sin(2 * torch.pi * cycles * place).expand(1, 1, 32, 32) for cycles in (1, 3, 5, 9)}
+    reference = sum(waves.values()) / 16
+    assert metrics.octaves(reference, reference) == pytest.approx({f"power_{low}": 1 for low in (1, 2, 4, 8)})
+    louder = metrics.octaves(reference + waves[5] / 16, reference)  # twice as high, only there
+    assert louder == pytest.approx({"power_1": 1, "power_2": 1, "power_4": 4, "power_8": 1}, abs=1e-4)
+    with pytest.raises(ValueError, match="flat at 8 to 15"):
+        metrics.octaves(reference, sum(waves[cycles] for cycles in (1, 3, 5)) / 16)
+    with pytest.raises(ValueError, match="equal sizes"):
+        metrics.octaves(reference, reference[..., :16, :16])
