@@ -103,6 +103,33 @@ def scatter(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: st
     return _closed(figure)
 
 
+def dots(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], landmarks: Mapping[str, Mapping[str, float]] | None = None
+) -> Figure:
+    """Measured numbers as dots on lines: one panel per measure, one line per name, one dot per seed.
+
+    panels: title of a measure with its unit → name → values; every panel has the names of the first. landmarks: title
+    → name → a value that is no arm's own (chance, the real pictures), drawn as a dashed line across its panel.
+    """
+    if not panels or not (names := list(next(iter(panels.values())))):
+        raise ValueError("dots need at least one panel with at least one name; got none")
+    with plt.rc_context(STYLE):
+        size = (1.5 + 2.5 * len(panels), 0.9 + 0.3 * len(names))
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+        for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
+            for line, name in enumerate(names):
+                marker, colour = MARKERS[line % len(MARKERS)], COLOURS[line % len(COLOURS)]
+                numbers = values.get(name, ())
+                axis.plot(numbers, [line] * len(numbers), marker, color=colour, alpha=0.75, markersize=7)
+            for style, (name, value) in zip(cycle(LINES[1:]), (landmarks or {}).get(title, {}).items(), strict=False):
+                axis.axvline(value, color=INK, linestyle=style, linewidth=1, label=name)
+            if (landmarks or {}).get(title):
+                axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
+            axis.set(xlabel=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+            axis.grid(alpha=0.25)
+    return _closed(figure)
+
+
 def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: str = "") -> Figure:
     """Curves with a line style each. ``log`` names the logarithmic axes: "", "x", "y" or "xy"."""
     with plt.rc_context(STYLE):

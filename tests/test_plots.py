@@ -33,6 +33,20 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
         assert drawn.get_facecolor()[3] == 0  # transparent: light and dark pages show through
 
 
+def test_dots_have_one_line_per_name_and_one_dot_per_seed():
+    panels = {"shape kept (IoU)": {"one": [0.1, 0.2, 0.3], "not run": []}, "ground (mean change)": {"one": [0.5]}}
+    figure = plots.dots(panels, {"shape kept (IoU)": {"another scene": 0.4}})
+    first, second = figure.axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["one", "not run"]
+    assert [list(line.get_xdata()) for line in first.get_lines()] == [[0.1, 0.2, 0.3], [], [0.4, 0.4]]
+    assert [axis.get_xlabel() for axis in (first, second)] == list(panels)
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["another scene"]
+    assert second.get_legend() is None
+    for nothing in ({}, {"a": {}}):
+        with pytest.raises(ValueError, match="at least one panel with at least one name"):
+            plots.dots(nothing)
+
+
 def test_a_history_without_a_step_has_no_curves():
     with pytest.raises(ValueError, match="holds no term yet"):
         plots.curves(History())

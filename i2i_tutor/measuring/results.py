@@ -48,16 +48,34 @@ def by_arm(rows: Iterable[Mapping[str, Any]], metric: str) -> dict[str, list[flo
 
 
 def table(
-    rows: Iterable[Mapping[str, Any]], arms: Sequence[str], measures: Mapping[str, str]
+    rows: Iterable[Mapping[str, Any]], arms: Sequence[str] | Mapping[str, str], measures: Mapping[str, str]
 ) -> tuple[list[str], list[list[str | None]]]:
     """Header and lines of a table: for each arm of a sweep every seed's value of some measures, never only their mean.
 
-    measures: metric → title of its column. None stands in the place of what has not been run.
+    arms: those of the lines, or arm → its name on the page. measures: metric → title of its column. None stands in the
+    place of what has not been run.
+    """
+    names, rows = _names(arms), list(rows)
+    found = [by_arm(rows, metric) for metric in measures]
+    each = [[" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found] for arm in names]
+    header = "" if isinstance(arms, Mapping) else "arm"
+    return [header, *measures.values()], [[name, *cells] for name, cells in zip(names.values(), each, strict=True)]
+
+
+def panels(
+    rows: Iterable[Mapping[str, Any]], arms: Sequence[str] | Mapping[str, str], measures: Mapping[str, str]
+) -> dict[str, dict[str, list[float]]]:
+    """The numbers of ``table`` for ``plots.dots``: title of a measure → name of an arm → every seed's value.
+
+    An arm without a value of a measure keeps its place, with no number.
     """
     rows = list(rows)
-    found = [by_arm(rows, metric) for metric in measures]
-    each = [[" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found] for arm in arms]
-    return ["arm", *measures.values()], [[arm, *cells] for arm, cells in zip(arms, each, strict=True)]
+    found = {title: by_arm(rows, metric) for metric, title in measures.items()}
+    return {title: {name: values.get(arm, []) for arm, name in _names(arms).items()} for title, values in found.items()}
+
+
+def _names(arms: Sequence[str] | Mapping[str, str]) -> Mapping[str, str]:
+    return arms if isinstance(arms, Mapping) else dict(zip(arms, arms, strict=True))
 
 
 def verdict(claim: Claim) -> Verdict:
