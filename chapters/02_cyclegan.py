@@ -288,7 +288,7 @@ torch.testing.assert_close(ours(picture), package(picture))
 rows = []
 for name, numbers in {"this run": recipe, "the paper": RECIPES["paper"]}.items():
     with torch.device("meta"):  # shapes without memory
-        parts = CycleGAN(replace(numbers, average=0.0))
+        parts = CycleGAN(replace(numbers, average=0.0, adversarial=True))
         counts = [count_parameters(part) for part in (parts.g_ab, parts.d_b, parts)]
     patch = {1: 16, 2: 34, 3: 70, 4: 142, 5: 286}[numbers.patch_layers]
     rows.append((name, numbers.size, numbers.blocks, 4 * numbers.base, patch, *(f"{count:,}" for count in counts)))
