@@ -125,6 +125,7 @@ def dots(
                 axis.axvline(value, color=INK, linestyle=style, linewidth=1, label=name)
             if (landmarks or {}).get(title):
                 axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
+            axis.locator_params(axis="x", nbins=4)
             axis.set(xlabel=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
             axis.grid(alpha=0.25)
     return _closed(figure)

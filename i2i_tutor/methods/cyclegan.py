@@ -55,8 +55,7 @@ RECIPES = {
         size=32, load_size=36, batch=2, steps=3, epoch=0, base=4, blocks=1, patch_layers=1, learning_rate=1e-3,
         lambda_identity=0.0, average=0.99,
     ),
-    # Minutes instead of hours: smaller pictures and networks, five times the learning rate. Patches of 34 px are to 48 px
-    # what the paper's 70 are to its 128.
+    # Minutes instead of hours: smaller pictures and networks, five times the learning rate
     "fast": CycleGANRecipe(
         size=48, load_size=54, batch=1, steps=1000, epoch=0, base=16, blocks=2, patch_layers=2, learning_rate=1e-3,
         lambda_identity=0.0, average=0.99,

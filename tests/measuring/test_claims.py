@@ -193,7 +193,7 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
                 "way_back_a",
                 "way_back_b",
                 "stripes_returned",
-            },  # fmt: skip
+            },
         ),
         ("05_pixelda", "pixelda", {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}),
     ],
