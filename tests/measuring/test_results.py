@@ -47,6 +47,11 @@ def test_a_table_shows_every_seed_of_every_arm():
     header, lines = results.table(iter(rows), ["b", "a", "absent"], {"iou": "class IoU", "a": "only a"})
     assert header == ["arm", "class IoU", "only a"]
     assert lines == [["b", "0.500 / 0.600", None], ["a", "0.123 / 0.223", "1.000 / 1.000"], ["absent", None, None]]
+    header, named = results.table(rows, {"b": "the best", "absent": "not run"}, {"iou": "class IoU"})
+    assert (header, named) == (["", "class IoU"], [["the best", "0.500 / 0.600"], ["not run", None]])
+    assert results.panels(iter(rows), {"b": "the best", "absent": "not run"}, {"iou": "class IoU"}) == {
+        "class IoU": {"the best": [0.5, 0.6], "not run": []}
+    }
 
 
 def test_a_table_names_its_arms_and_puts_the_paper_s_numbers_behind_ours():
