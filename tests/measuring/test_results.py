@@ -58,7 +58,7 @@ def test_a_table_names_its_arms_and_puts_the_paper_s_numbers_behind_ours():
     rows = [{"arm": arm, "seed": 0, "metrics": {"method": {"iou": 0.25}}} for arm in ("l1", "l2")]
     names = {"l2": "L2", "l1": "L1 alone"}
     header, lines = results.table(rows, names, {"iou": "class IoU"}, {"l1": (".42", ".11")}, ("paper: pixel", "IoU"))
-    assert header == ["arm", "class IoU", "paper: pixel", "IoU"]
+    assert header == ["", "class IoU", "paper: pixel", "IoU"]
     assert lines == [["L2", "0.250", None, None], ["L1 alone", "0.250", ".42", ".11"]]
     for paper in ({"l1": (".42",)}, {"other": (".42", ".11")}):
         with pytest.raises(ValueError, match="the paper's numbers"):
