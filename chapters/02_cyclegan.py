@@ -199,12 +199,12 @@ answers = {  # what G makes of the horses, where the animals stand in it, and wh
     "scenes swapped": (zebras.roll(1, 0), where.roll(1, 0), horses),
     "collapsed": (zebras[:1], where[:1], horses.median(0, keepdim=True).values),
 }
-for name, (made, there, back) in answers.items():
-    made, there, back = made.expand_as(zebras), there.expand_as(where), back.expand_as(horses)
+for name, (made, there, undone) in answers.items():
+    made, there, undone = made.expand_as(zebras), there.expand_as(where), undone.expand_as(horses)
     shape = float((where * there).sum() / torch.maximum(where, there).sum())
     variety = metrics.diversity(made) / metrics.diversity(zebras)
-    error = metrics.mean_absolute_error(back, horses)
-    print(f"{name:15} shape kept {shape:.2f}, diversity {variety:.2f}, way back {error:.2f}")
+    lost = metrics.mean_absolute_error(undone, horses)
+    print(f"{name:15} shape kept {shape:.2f}, diversity {variety:.2f}, way back {lost:.2f}")
 
 # %% [markdown]
 # *Shape kept* is the overlap (intersection over union) of the animal in the answer with the animal in the input; *diversity* is how much two answers differ on average, as a share of how much two real zebras differ.
@@ -491,6 +491,7 @@ assert equal
 # The **baseline** is the GAN alone: the same four networks, steps, pictures and seed, with both cycle terms left out.
 # (Its other settings are those that suit CycleGAN; nobody has looked for better ones for it.)
 # The same number of steps takes it less time, because it translates only once.
+# (In the lines that a training prints, and in the results file, CycleGAN is called `method` and the GAN alone `baseline`.)
 
 # %%
 ARMS = {"method": "CycleGAN", "baseline": "GAN alone"}  # what the results file calls them, and what we do
@@ -595,7 +596,7 @@ run.show("b_to_a.png", gallery("b", "a"))
 # 2. **They are not the stripes of the right answer.** They cannot be: which stripes a horse would have had is written nowhere in the picture.
 # 3. **Second figure, column "and back":** these *are* the zebra's own stripes, number and slant. They have travelled through a brown horse. How?
 #
-# The third point is one of the deepest surprises of this paper; it has a {ref}`section of its own <hidden>`.
+# The third point is one of the strangest things about this method; it has a {ref}`section of its own <hidden-message>`.
 
 # %%
 own = outputs["CycleGAN"]
@@ -779,7 +780,7 @@ if source == "safari":
     display(plots.scatter(axes, x="coat: share of the animal read as striped", y="shape kept (IoU)"))
 
 # %% [markdown]
-# (hidden)=
+# (hidden-message)=
 # ### A hidden message
 #
 # Here is the riddle again: a zebra becomes a plain brown horse, the horse becomes a zebra, and it wears *the first zebra's stripes*.
@@ -791,7 +792,7 @@ if source == "safari":
 
 # %%
 rich, poor = "ab" if source == "day_night" else "ba"
-back = {"a": "BtoA", "b": "AtoB"}[rich]
+homeward = {"a": "BtoA", "b": "AtoB"}[rich]
 middle = outputs["CycleGAN"][f"fake_{poor}"]
 noise = torch.randn(middle.shape, generator=torch.Generator().manual_seed(run.seed))
 inside = upright(test.get("mask", torch.ones_like(middle[:, :1])), rich)
@@ -799,7 +800,7 @@ inside = upright(test.get("mask", torch.ones_like(middle[:, :1])), rich)
 
 def come_back(images, level=0.0):
     """The rich pictures that the way back makes of poor ones after noise was added to them."""
-    return run.in_parts(partial(model.translate, direction=back), (images + level * noise).clamp(-1, 1))
+    return run.in_parts(partial(model.translate, direction=homeward), (images + level * noise).clamp(-1, 1))
 
 
 def returned(images):
@@ -845,7 +846,7 @@ plots.lines(curves, x="noise on the middle picture (standard deviation; it spans
 
 # %% [markdown]
 # Look at the second column of the proof from very near: ghosts of the stripes can be made out in the brown.
-# The two networks have agreed on a code that only they speak. The longer one trains them, the less of it a human sees, and the paper's networks are far larger than these.
+# The two networks have agreed on a code that only they speak. The paper's networks are far larger and trained far longer, so theirs can be harder to see.
 # So a way back that looks perfect is no proof that the translation shows everything; and whoever publishes such a translation may publish more than meets the eye.
 #
 # ### The claims
@@ -893,7 +894,7 @@ TERMS = {
     "gan": "GAN alone", "cycle_alone": "cycle alone",
 }  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with lines for another scene and the copied input. CycleGAN and the variants with a forward cycle stand right in both; the cycle alone has shape and no stripes."}}
+# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with lines for another scene and the copied input. CycleGAN and the variants with a forward cycle stand right in both; the cycle alone has no stripes."}}
 dots(TERMS, KEPT, ["another scene"])
 
 # %% mystnb={"image": {"alt": "Dot plots of the same variants: errors of both ways back. A variant whose cycle was left out in one direction does not find back in that direction."}}
@@ -903,7 +904,7 @@ dots(TERMS, BACK)
 reel("arms", TERMS.values(), FIVE)
 
 # %% [markdown]
-# **Cycle alone** is the purest lesson: both ways back are excellent, because the picture was never changed. Nothing asks for stripes.
+# **Cycle alone** is the purest lesson: both ways back are excellent, and nothing asks for stripes. Whatever can be undone will do.
 # **GAN alone** has the stripes and loses the scene.
 # **Half a cycle** finds back only in the direction that was trained; the other direction is as free as the GAN alone.
 # The paper has the same order on Cityscapes, where it can be measured with a segmentation network (its Tables 2 to 5; pixel accuracy / class accuracy / class IoU):
@@ -953,11 +954,10 @@ VARIANTS = {"full": "CycleGAN", "adversarial_cycle": "adversarial cycle", "bce":
 dots(VARIANTS, KEPT | {"way_back_b": BACK["way_back_b"]})
 
 # %% [markdown]
-# "Looks like the original" is a question for which L1 needs no learning, and a discriminator thousands of steps.
+# "Is this the same picture?" is a question that L1 answers from the first step on; a discriminator has to learn it while the pictures change.
 #
 # ### Tint
 #
-# (c11-tint)=
 # What do the identity terms do, with $\lambda / 2 = 5$? Look at the sky and the grass rather than at the animals.
 
 # %% mystnb={"image": {"alt": "Dot plots without and with identity terms: change of the ground in both directions, and coat. With them the ground changes less."}}
@@ -1023,7 +1023,7 @@ dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures
 
 # %% [markdown]
 # The classifier is not sure of real pictures either (dashed line), so a share above that line means nothing more.
-# Fooling it is easy, and the GAN alone does so as well. What the cycle adds is that *this* apple can be found again: red ones return redder than green ones, each in its place.
+# Fooling it is easy, and the GAN alone does so as well. What the cycle adds is that *this* apple can be found again. Compare red and green ones in the last row: can you tell from the orange which it was? The network often can.
 # (Photographs: Grocery Store Dataset, © 2019 Marcus Klasson, MIT licence {cite:p}`klasson2019`, shrunk to 48 pixels.)
 #
 # (c10)=
@@ -1077,7 +1077,7 @@ with torch.no_grad():
 plots.table(["translation", "mean number of d_b (1 is real)", "identity error: mean change of a real b by g_ab"], rows)
 
 # %% [markdown]
-# The identity loss notices at once, which is why the maintainers advise it. The discriminator notices as well, if inverted pictures are rare in its pile and it has learnt what a sky looks like; early in a training it has not.
+# The identity loss notices at once, which is why the maintainers advise it. The discriminator can notice as well, if inverted pictures are rare in its pile and it has learnt that they are.
 #
 # **The message, by hand.** In a running notebook, choose the picture and the noise yourself:
 
@@ -1087,7 +1087,7 @@ def with_noise(scene, strength):
     """A rich picture, its translation with noise, and what the way back makes of that."""
     one = slice(scene, scene + 1)
     noisy = (middle[one] + strength * noise[one]).clamp(-1, 1)
-    again = run.in_parts(partial(model.translate, direction=back), noisy)
+    again = run.in_parts(partial(model.translate, direction=homeward), noisy)
     return plots.grid({"original": test[rich][one], "translation + noise": noisy, "and back": again}, scale=1.8)
 
 
@@ -1146,7 +1146,7 @@ widgets.live(
 #
 # ```{exercise}
 # :label: ex-find-the-bug
-# A colleague's step by hand has no line `adam[1].zero_grad()`. Her pictures stay grey, both discriminator losses rise, and no error is raised. Which gradients does `adam[1].step()` follow?
+# A colleague's step by hand has no line `adam[1].zero_grad()`. No error is raised. Which gradients does `adam[1].step()` follow, and where do they pull the discriminators?
 # ```
 #
 # ```{solution} ex-find-the-bug
@@ -1176,7 +1176,7 @@ widgets.live(
 #
 # ```{exercise}
 # :label: ex-blur
-# Train with a cycle loss that compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of {ref}`the hidden message <hidden>` again. What happens to the stripes that return, and to the ghosts?
+# Train with a cycle loss that compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of {ref}`the hidden message <hidden-message>` again. What happens to the stripes that return, and to the ghosts?
 # ```
 #
 # ```{solution} ex-blur
