@@ -14,9 +14,9 @@ from i2i_tutor.data.images import DataError, list_images, read_rgb, resize, stac
 from i2i_tutor.data.streams import Stream, to_tensor
 
 PAPER = tuple(name for name in download.ARCHIVES if name not in ("facades", "cityscapes", "maps"))  # sets of no pairs
-# Whose truth is known: source and task of the façade world, and the animals, which have one of each
+# Views of the façade world. By day and at night the city is of one stone, so that the windows are what changes.
 HOUSES: dict[str, dict[str, Any]] = {
-    "day_night": {"source": "procedural", "task": "day_to_night"},
+    "day_night": {"source": "procedural", "task": "day_to_night", "variety": 0.0},
     "facades": {"source": "procedural", "task": "labels_to_photo"},
     "cmp": {"source": "cmp", "task": "labels_to_photo"},
 }
@@ -34,9 +34,9 @@ def train(
 ) -> Stream:
     """Endless stream of ``a`` and ``b``, float32 ``(N, 3, size, size)`` in [-1, 1], drawn independently of each other.
 
-    a and b are horses and zebras ("safari"), drawn houses by day and by night ("day_night"), label maps and photographs
-    of drawn houses ("facades") or of real ones ("cmp"), or the two folders of a set. Pictures of files are resized to
-    ``load_size`` (by default 286/256 of ``size``), cropped and mirrored at random.
+    a and b are horses and zebras ("safari"), drawn houses of one stone by day and at night ("day_night"), label maps
+    and photographs of drawn houses ("facades") or of real ones ("cmp"), or the two folders of a set. Pictures of files
+    are resized to ``load_size`` (by default 286/256 of ``size``), cropped and mirrored at random.
 
     Raises:
         ValueError: a wrong argument. DataError, DownloadError: the pictures are damaged or missing.
@@ -45,10 +45,8 @@ def train(
     if source == "safari":
         return safari.train("procedural", size, batch, seed, ahead=ahead)
     if source in HOUSES:
-        houses = HOUSES[source]
-        return facades.train(
-            houses["source"], size, batch, seed, task=houses["task"], paired=False, load_size=load_size, ahead=ahead
-        )
+        views = {"size": size, "batch": batch, "seed": seed, "paired": False, **HOUSES[source]}
+        return facades.train(**views, load_size=load_size, ahead=ahead)
     folder_a, folder_b = _folders(source, "train")
     return folders.unpaired(folder_a, folder_b, size=size, batch=batch, seed=seed, load_size=load_size, ahead=ahead)
 
@@ -72,8 +70,7 @@ def evaluation(source: str, size: int, *, split: Split = "evaluation", count: in
     if source == "safari":
         return safari.evaluation("procedural", size, split=split, count=count)
     if source in HOUSES:
-        houses = HOUSES[source]
-        held = facades.evaluation(houses["source"], size, split=split, count=count, task=houses["task"])
+        held = facades.evaluation(size=size, split=split, count=count, **HOUSES[source])
         return {"a": held["input"], "b": held["target"], "labels": held["labels"]}
     check_whole("size", size, 1)
     check_choice("split", split, get_args(Split))
