@@ -791,45 +791,43 @@ if source == "safari":
 # We ask how alike the stripes that came back are to the original ones (correlation of brightness within the animal: 1 the same, 0 unrelated). The control decides: a **real** horse of the same scene, in which nobody has hidden anything.
 
 # %%
-rich, poor = "ab" if source == "day_night" else "ba"
-homeward = {"a": "BtoA", "b": "AtoB"}[rich]
-middle = outputs["CycleGAN"][f"fake_{poor}"]
+middle = outputs["CycleGAN"]["fake_a"]  # b is the rich side of every drawn source: stripes, lit windows, colours
 noise = torch.randn(middle.shape, generator=torch.Generator().manual_seed(run.seed))
-inside = upright(test.get("mask", torch.ones_like(middle[:, :1])), rich)
+inside = upright(test.get("mask", torch.ones_like(middle[:, :1])), "b")
 
 
 def come_back(images, level=0.0):
     """The rich pictures that the way back makes of poor ones after noise was added to them."""
-    return run.in_parts(partial(model.translate, direction=homeward), (images + level * noise).clamp(-1, 1))
+    return run.in_parts(partial(model.translate, direction="AtoB"), (images + level * noise).clamp(-1, 1))
 
 
 def returned(images):
     """How much of what was there has come back."""
-    stripes = metrics.pattern_correlation(images, test[rich], inside)
-    return {"stripes_returned": stripes, "error_returned": metrics.mean_absolute_error(images, test[rich])}
+    stripes = metrics.pattern_correlation(images, test["b"], inside)
+    return {"stripes_returned": stripes, "error_returned": metrics.mean_absolute_error(images, test["b"])}
 
 
 # %%
 ways = {"its own picture": come_back(middle), "its own picture, noise 0.1": come_back(middle, 0.1)}
 if drawn:
-    ways["a real picture"] = come_back(test[poor])
+    ways["a real picture"] = come_back(test["a"])
 ways["another scene's picture"] = come_back(middle).roll(1, 0)
 for name, images in ways.items():
     run.record(name, returned(images))
 rows = [(name, *run.metrics[name].values()) for name in ways]
-plots.table([f"{a_name if rich == 'a' else b_name} made back from", "stripes returned ↑", "error ↓"], rows)
+plots.table([f"{b_name} made back from", "stripes returned ↑", "error ↓"], rows)
 
 # %% [markdown]
 # The proof in pictures. The second and the fourth column both look like a horse; only one of them carries a message.
 
 # %% mystnb={"image": {"alt": "Four zebras in rows; columns: the zebra; CycleGAN's own horse of it; the zebra made back from that horse, with the first zebra's stripes; a real horse of the same scene; and the zebra made from that, with other stripes."}}
 proof = {
-    "1 the original": test[rich][:4],
+    "1 the original": test["b"][:4],
     "2 its own translation": middle[:4],
     "3 back from 2": ways["its own picture"][:4],
 }
 if drawn:
-    proof |= {"4 a real one": test[poor][:4], "5 back from 4": ways["a real picture"][:4]}
+    proof |= {"4 a real one": test["a"][:4], "5 back from 4": ways["a real picture"][:4]}
 plots.grid(proof, scale=1.4)
 
 # %% [markdown]
@@ -837,12 +835,11 @@ plots.grid(proof, scale=1.4)
 
 # %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls; from a real picture it stays near zero throughout."}}
 levels = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
-pictures = {"its own picture": middle} | ({"a real picture": test[poor]} if drawn else {})
-key, label = (
-    ("stripes_returned", "stripes returned") if source == "safari" else ("error_returned", "error of what came back")
-)
-curves = {name: (levels, [returned(come_back(x, s))[key] for s in levels]) for name, x in pictures.items()}
-plots.lines(curves, x="noise on the middle picture (standard deviation; it spans -1 to 1)", y=label)
+pictures = {"its own picture": middle} | ({"a real picture": test["a"]} if drawn else {})
+curves = {
+    name: (levels, [returned(come_back(x, s))["stripes_returned"] for s in levels]) for name, x in pictures.items()
+}
+plots.lines(curves, x="noise on the middle picture (standard deviation; it spans -1 to 1)", y="stripes returned")
 
 # %% [markdown]
 # Look at the second column of the proof from very near: ghosts of the stripes can be made out in the brown.
@@ -1087,8 +1084,8 @@ def with_noise(scene, strength):
     """A rich picture, its translation with noise, and what the way back makes of that."""
     one = slice(scene, scene + 1)
     noisy = (middle[one] + strength * noise[one]).clamp(-1, 1)
-    again = run.in_parts(partial(model.translate, direction=homeward), noisy)
-    return plots.grid({"original": test[rich][one], "translation + noise": noisy, "and back": again}, scale=1.8)
+    again = run.in_parts(partial(model.translate, direction="AtoB"), noisy)
+    return plots.grid({"original": test["b"][one], "translation + noise": noisy, "and back": again}, scale=1.8)
 
 
 widgets.live(
