@@ -987,7 +987,7 @@ dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, ["input copi
 # %% [markdown]
 # Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice.
 # Follow one house through the film. Lights belong on panes; a discriminator alone is content with lights anywhere.
-# This too is a way from rich to poor: at night the colour of a wall is hardly to be seen. When the day comes back with the right colour, you know who has told it.
+# And here, too, is a way from rich to poor and back. Which windows are lit, only the night shows; by day nothing does. When a night comes back from its day with the *same* windows lit, you know how that was told.
 #
 # **Plans and photographs.** The hardest pair, and the one with numbers in the paper: chapter 1's task without chapter 1's pairs.
 
