@@ -126,8 +126,8 @@ world = partial(facades.evaluation, run.source, task=task, variety=variety)
 # ## The problem
 #
 # We have pairs $(x, y)$ of an input image $x$ and a target image $y$, and want a {term}`generator` $G$ that turns a new $x$ into a good $y$.
-# Colouring grey pictures, painting photographs from sketches, reading a map from an aerial view: each was a field of its own, with a loss that experts had tuned for years.
-# pix2pix uses one recipe for all of them.
+# Colouring grey pictures, painting photographs from sketches, reading a map from an aerial view: each was a field of its own, with its own loss.
+# pix2pix uses one recipe for all.
 #
 # Our pairs are house fronts: a label map with twelve classes (window, door, balcony, ...) and a photograph.
 # The paper used 400 real ones {cite:p}`tylecek2013`; with `source="cmp"` you do too.
@@ -428,14 +428,13 @@ assert equal
 #
 # ## Training
 #
-# This run is a small copy of the paper's: 64 instead of 256 pixels, batch 4, fewer halvings, fewer steps at a larger learning rate, and {term}`instance normalisation`, which is what the paper's batch norm comes to at batch 1.
-# $\lambda$ is smaller than the paper's 100; {ref}`what it does <lambda>` is measured below.
-# Drawn houses never repeat, so they need no jitter and no mirroring; the real ones get the paper's (286 → 256 pixels, cropped at random).
-# All settings were chosen on seeds from 10 on and on houses kept for tuning, and for L1 + cGAN: nobody tuned for a GAN without L1.
+# This run is a small copy of the paper's: 64 instead of 256 pixels, fewer and larger steps, {term}`instance normalisation`, which is what the paper's batch norm comes to at batch 1, and a smaller {ref}`lambda <lambda>`.
+# Drawn houses never repeat, so they need no jitter and no mirroring; the real ones get the paper's.
+# All settings were chosen for L1 + cGAN, on other seeds and other houses; nobody tuned for a GAN without L1.
 #
-# **One departure from the paper.** A GAN never settles: from step to step colours and textures swing.
+# **One departure from the paper.** A GAN never settles: from step to step its colours and textures swing.
 # So what translates is not the generator's last weights but their running average over the last hundred steps or so.
-# It costs nothing, and it does not touch the training. `average=0` gives the paper's recipe, whose last weights translate; the arm {ref}`"last weights" <average>` shows what the average is worth.
+# It costs nothing and does not touch the training. `average=0` leaves it out, as the paper does; the arm {ref}`"last weights" <average>` shows what it is worth.
 #
 # (fcn-score)=
 # **A judge first.** The paper's measure is the **FCN-score**: if the pictures are good, a segmenter trained on real photographs reads from them the plan that they were made from.
@@ -564,16 +563,16 @@ if task == "labels_to_photo":
 # ## Measuring
 #
 # The FCN-score has three numbers: *pixel accuracy* counts pixels, *class accuracy* gives every class the same weight, *class IoU* also punishes false finds.
-# It asks whether the plan can be read, not whether the picture looks real: a generator that painted every house in one clear style would read perfectly.
-# So three more numbers stand beside it, all about pictures as a *set*.
-# The *Fréchet distance* compares the made with the real ones in the "world features", the deepest level of our judge; we do not call it FID, because that is in Inception's features.
+# It asks whether the plan can be read, not whether the picture looks real: who paints every house in one clear style reads perfectly.
+# So three more numbers stand beside it.
+# The {term}`Fréchet distance` compares the made pictures, as a set, with the real ones in the *world features*, the deepest level of our judge (in Inception's it would be FID).
 # *Sharpness* is the power of high frequencies, as a share of the photographs'.
-# And the *mean absolute error* is the distance to the very photograph.
+# The *mean absolute error* is the distance to the very photograph.
 #
-# Four landmarks put the numbers in place: the real photographs (no generator should read better), photographs of *another house* (a perfect picture of the wrong plan), the plan itself, and one grey.
+# Four landmarks put the numbers in place: real photographs (the ceiling), photographs of *another house* (perfect pictures of the wrong plan), the plan itself, and one grey.
 
 # %%
-if compare:
+if compare or not drawn:
     grey = test["target"].mean().expand_as(test["target"])
     another = test["target"].roll(1, dims=0)
     landmarks = {"real photographs": test["target"], "another house": another, "plan copied": test["input"]}
@@ -599,8 +598,8 @@ plots.table(
 )
 
 # %% [markdown]
-# Read the last column twice: the sharper picture is *farther* from its target, and a single grey, which shows no house at all, is not much farther off than a good picture.
-# Then read the row "another house": its pictures are perfect, and only the class IoU says that they are of the wrong plan.
+# Read the last column twice: the sharper picture is *farther* from its target, and one grey, which shows no house at all, is not much farther off.
+# Then read "another house": the pictures are perfect, and only the FCN-score and the error say that they are of the wrong plan.
 # No single column ranks these rows.
 #
 # :::{admonition} Misconception: "a lower pixel error means a better picture"
@@ -609,25 +608,29 @@ plots.table(
 # This is why the paper measures with a judge and with people, and why a pixel error alone can't rank these two.
 # :::
 #
-# **More than one run.** One run proves little.
-# From here on each row is an *arm*, as one variant of an experiment is called: the same notebook with seeds 0, 1 and 2, and one setting changed (`make sweep CHAPTER=pix2pix`).
-# The sweep trains fewer steps than the run above, so compare arms with each other.
-# One judge has read them all.
-# The paper's numbers are of street scenes with other classes (Cityscapes), so compare the order, not the values; they are those of arXiv version 3, whose Table 2 the conference version lacks.
+# **More than one run.** From here on each row is an *arm*, one variant of the experiment: the same notebook with one setting changed, and with seeds 0, 1 and 2 (`make sweep CHAPTER=pix2pix`).
+# These train fewer steps than the run above, and one judge has read them all.
+# The paper's numbers are of street scenes with other classes (Cityscapes): compare the order, not the values.
+# They are those of arXiv version 3; the conference version lacks its Table 2.
+
 
 # %%
-landmarks = [
-    {"arm": arm, "seed": 0, "metrics": {"method": found}}
-    for arm, found in run.metrics.items()
-    if arm not in ("method", "baseline")
-]
-swept = results.sweep("pix2pix") + landmarks
+def fixed(found, prefix=""):
+    """A run's landmarks as rows beside those of the sweep."""
+    arms = {arm: numbers for arm, numbers in found.items() if arm not in ("method", "baseline")}
+    return [{"arm": prefix + arm, "seed": 0, "metrics": {"method": numbers}} for arm, numbers in arms.items()]
+
+
+swept = results.sweep("pix2pix")
+swept += fixed(next((row["metrics"] for row in swept if row["arm"] == "cmp_l1"), {}), prefix="cmp ")
+if drawn and task == "labels_to_photo" and variety is None:
+    swept += fixed(run.metrics)
 CHANCE = {"another house": "another house's photograph", "one grey": "one grey"}
 SHOWN = {"class_iou": "class IoU ↑", "frechet": "Fréchet (world) ↓", "sharpness": "sharpness → 1"}
 PAPER = ("paper: pixel acc.", "class acc.", "class IoU")
 
 
-def film(name, labels, alt="Five inputs, below them what each arm paints, below that the real picture of each"):
+def leaf(name, labels, alt="Five inputs, below them what each arm paints, below that the real picture of each"):
     """Pictures of seed 0 of several arms, to leaf through."""
     return scrub(read_frames(book_file(f"results/pix2pix_{name}.webp")), labels, alt)
 
@@ -655,7 +658,7 @@ table1 = {
 plots.table(*results.table(swept, LOSSES | CHANCE | {"real photographs": "real photographs"}, SHOWN, table1, PAPER))
 
 # %%
-film("arms", list(LOSSES.values()))
+leaf("arms", list(LOSSES.values()))
 
 # %% [markdown]
 # Flick between "L1" and "L1 + cGAN", and look at one wall: a flat tone against a material.
@@ -678,8 +681,8 @@ plots.scatter(
 )  # fmt: skip
 
 # %% [markdown]
-# Two corners are easy: another house's photograph looks perfect and keeps nothing, and the copied plan keeps everything that a *human* needs but not what the judge has learnt to look for.
-# Where the copied plan lies nearer to the photographs than a blur does, it is because of its edges: the features respond to contrast, of which a plan has plenty and a blur has none. A distance of features is not a distance of meaning.
+# Two corners are easy: another house's photograph looks perfect and keeps nothing; the copied plan keeps everything, but not in the form that the judge has learnt to read.
+# If the copied plan lies nearer to the photographs than a blur does, blame its edges: the features respond to contrast, of which a plan has plenty and a blur little.
 #
 # (variety)=
 # ### How many photographs are right?
@@ -724,8 +727,8 @@ scrub(
 # %% [markdown]
 # At variety 0 the second row needs no discriminator: what is certain, L1 paints.
 # Move to the right and its walls fade to the middle of all walls, while the third row goes on deciding.
-# So L1 does not blur because it is a bad loss, but because it answers a question with many answers by their middle.
-# What a discriminator is worth depends on the world; whoever quotes one number for it has chosen a variety.
+# L1 does not blur because it is a bad loss, but because it answers a question that has many answers with their middle.
+# What a discriminator is worth depends on the world: whoever quotes one number for it has chosen a variety.
 #
 # ### Does seeing the plan matter?
 #
@@ -733,14 +736,22 @@ scrub(
 
 # %%
 LONG = {
-    "l1_long": "L1",
-    "gan_long": "GAN, sees the output only",
-    "cgan_long": "cGAN, sees plan and output",
+    "l1_long": "L1, three times the steps",
+    "gan_long": "GAN, three times the steps",
+    "cgan_long": "cGAN, three times the steps",
 }
 plots.table(*results.table(swept, LONG | CHANCE, SHOWN))
 
+# %% mystnb={"image": {"alt": "Class IoU of L1, the unconditional and the conditional GAN, short and long, one dot per seed, with dashed lines for another house's and for real photographs. The conditional GAN lies right of the unconditional one, most clearly in the long runs."}}
+iou = results.by_arm(swept, "class_iou")
+marks = {"another house": "another house", "photographs": "real photographs"}
+plots.dots(
+    {name: iou.get(arm, []) for arm, name in ({a: LOSSES[a] for a in ("l1", "gan", "cgan")} | LONG).items()},
+    x="class IoU (plan kept)", marks={name: iou[arm][0] for name, arm in marks.items() if arm in iou},
+)  # fmt: skip
+
 # %%
-film("long", list(LONG.values()))
+leaf("long", list(LONG.values()))
 
 # %% [markdown]
 # Compare the two GANs with the row "another house's photograph", which is what knowing nothing of the plan is worth.
@@ -800,11 +811,16 @@ table2 = {
 plots.table(*results.table(swept, SKIPS | CHANCE, SHOWN, table2, PAPER))
 
 # %%
-film("skips", list(SKIPS.values()))
+leaf("skips", list(SKIPS.values()))
 
 # %% [markdown]
 # The encoder-decoder paints storeys and loses windows: their places do not fit through its middle.
-# (The paper's table is at batch 10, and its middle is one vector where ours is a small map. At batch 1 its norm erased that vector altogether, since one pixel minus its mean is zero; the authors' code no longer normalises there.)
+#
+# :::{admonition} The paper's middle
+# :class: note dropdown
+# The paper's table is at batch 10, and its middle is one vector where ours is a small map.
+# In its runs at batch 1 a norm erased that vector altogether, since one pixel minus its mean is zero; an erratum says so, and the authors' code no longer normalises there.
+# :::
 #
 # ### How large a patch?
 #
@@ -813,10 +829,10 @@ film("skips", list(SKIPS.values()))
 # %%
 PATCHES = {"patch_1": "1 pixel", "l1_cgan": "16 pixels", "patch_34": "34 pixels", "patch_70": "70 pixels"}
 table3 = {"patch_1": (".39", ".15", ".10"), "l1_cgan": (".66", ".23", ".17"), "patch_70": (".42", ".16", ".11")}
-plots.table(*results.table(swept, PATCHES, SHOWN, table3, PAPER))
+plots.table(*results.table(swept, PATCHES | CHANCE, SHOWN, table3, PAPER))
 
 # %%
-film("patch", list(PATCHES.values()))
+leaf("patch", list(PATCHES.values()))
 
 # %% [markdown]
 # (In the paper's columns stand its 1, 70 and 286 pixels.)
@@ -828,10 +844,10 @@ film("patch", list(PATCHES.values()))
 
 # %%
 WEIGHTS = {"cgan": "0: cGAN alone", "lambda_1": "1", "l1_cgan": "as in this chapter's run", "lambda_100": "100"}
-plots.table(*results.table(swept, WEIGHTS | {"l1": "L1 alone"}, SHOWN | {"mae": "mean abs. error ↓"}))
+plots.table(*results.table(swept, WEIGHTS | {"l1": "L1 alone"} | CHANCE, SHOWN | {"mae": "mean abs. error ↓"}))
 
 # %%
-film("lambda", list(WEIGHTS.values())[1:])
+leaf("lambda", list(WEIGHTS.values())[1:])
 
 # %% [markdown]
 # The weight moves the method between its two ends: with 100 the pictures are soft like L1's, with 1 they are sharp and stray farther from the plan.
@@ -859,13 +875,17 @@ if drawn and task == "labels_to_photo" and variety != 0:  # else there is no sec
     share, *draws = variation(model)
     run.record("method", {"variation": share})
 
-# %%
+# %% mystnb={"image": {"alt": "Variation of three arms, one dot per seed, between the dashed lines of no variation and of two photographs. With dropout the pictures vary a little; without dropout and noise not at all; with a channel of noise alone hardly."}}
 NOISE = {
     "l1_cgan": "dropout (this chapter)",
     "no_dropout": "neither",
     "noise_no_dropout": "a channel of noise, no dropout",
 }
-plots.table(*results.table(swept, NOISE, {"variation": "variation (1: as two photographs)"} | SHOWN))
+moved = results.by_arm(swept, "variation")
+plots.dots(
+    {name: moved.get(arm, []) for arm, name in NOISE.items()},
+    x="variation", marks={"none": 0.0, "as two photographs": 1.0},
+)  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Three plans, and for each two translations with new random draws and their difference. Plan, layout and materials are the same in both; only fine grain and the tint of small parts differ."}}
 if drawn and task == "labels_to_photo" and variety != 0:
@@ -876,8 +896,14 @@ if drawn and task == "labels_to_photo" and variety != 0:
 # %% [markdown]
 # Read the last row against the one above it: if it is near zero, the network has learnt to ignore its noise, as the paper reports.
 # Dropout does move the pictures, but look at the two draws: is it a material that moves, or only grain?
-# How much it moves them depends on where it sits: the fewer pixels a layer has, the coarser what its dropout changes. The paper's three layers with dropout have 2², 4² and 8² of 256² pixels (4², 8² and 16² in the PyTorch code); the table at the end of this chapter has ours.
 # The variety of *photographs*, from wall to wall and from light to light, no arm paints.
+#
+# :::{admonition} Where the dropout sits
+# :class: note dropdown
+# How much dropout moves a picture depends on its place: the fewer pixels a layer has, the coarser what it changes.
+# The paper's three layers with dropout have 2², 4² and 8² of 256² pixels (4², 8² and 16² in the official PyTorch code).
+# Ours begin at the second decoder layer, too, but the U-Net has fewer halvings, so they have a larger share of the picture's pixels; the table at the end of the chapter says how many layers there are.
+# :::
 #
 # ### From photographs to labels
 #
@@ -892,10 +918,16 @@ BACK = {
 }
 table6 = dict(zip(BACK, [(".86", ".42", ".35"), (".74", ".28", ".22"), (".83", ".36", ".29")], strict=True))
 scores = {"pixel_accuracy": "pixel acc. ↑", "class_accuracy": "class acc. ↑", "class_iou": "class IoU ↑"}
-plots.table(*results.table(swept, BACK, scores, table6, PAPER))
+header, lines = results.table(swept, BACK, scores, table6, PAPER)
+if drawn:
+    plans = test["labels"]
+    colours = torch.from_numpy(facades.COLOURS)
+    chance = metrics.label_score(facades.painted(plans.roll(1, dims=0)), plans, colours)
+    lines.append(["another house's plan", *(chance[name] for name in scores), None, None, None])
+plots.table(header, lines)
 
 # %%
-film("labels", list(BACK.values()))
+leaf("labels", list(BACK.values()))
 
 # %% [markdown]
 # L1 alone is read best, as in the paper, though its maps look worst.
@@ -906,10 +938,17 @@ film("labels", list(BACK.values()))
 # ### Real façades
 #
 # The same notebook with `source="cmp"` trains on the paper's 400 real pairs. The photographs may not be shown here (their licence is unclear), their numbers may.
-# A judge of its own reads these two rows. The second table says how well each judge reads photographs that it has never seen.
+# A judge of their own reads them. The second table says how well each judge reads photographs that it has never seen.
 
 # %%
-plots.table(*results.table(swept, {"cmp_l1": "real façades, L1", "cmp_l1_cgan": "real façades, L1 + cGAN"}, SHOWN))
+REAL = {
+    "cmp_l1": "L1",
+    "cmp_l1_cgan": "L1 + cGAN",
+    "cmp another house": "another house's photograph",
+    "cmp one grey": "one grey",
+    "cmp real photographs": "real photographs",
+}
+plots.table(*results.table(swept, REAL, SHOWN))
 
 # %%
 names = {"procedural": "drawn houses", "cmp": "real façades"}
@@ -921,8 +960,8 @@ plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU
 
 # %% [markdown]
 # The order is that of the drawn houses: with a discriminator the plan is readable, with L1 alone hardly.
-# The judge of real façades has few photographs to learn from, so its ceiling is low; compare the two rows with each other, and with that ceiling.
-# A judge of drawn houses recognises real ones only in part: the drawn world is no stand-in for photographs, but a place where the truth is known.
+# The judge of real façades had few photographs to learn from, so its ceiling is low.
+# And a judge of drawn houses recognises real ones only in part: the drawn world is no stand-in for photographs, but a place where the truth is known.
 #
 # (p10)=
 # ### One recipe, many tasks
@@ -930,7 +969,7 @@ plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU
 # Nothing in the recipe knows about plans. Only the pairs change:
 
 # %%
-film("tasks", ["edges to photograph", "grey to colour", "day to night"])
+leaf("tasks", ["edges to photograph", "grey to colour", "day to night"])
 
 # %% [markdown]
 # Edges hold bars and bricks, so little is left to guess but colour; in grey pictures only colour is missing; and at night *which* windows are lit is chance, so look at what the network does about lamps.
@@ -1134,7 +1173,7 @@ checks.check_generator_loss(generator_loss)
 # %% [markdown]
 # ## At paper scale
 #
-# The paper's networks, on the paper's data (downloaded at the first run, 35 MB): U-Net of 54 million weights, batch 1, $\lambda = 100$, 200 epochs of 400 façades; as in the official PyTorch code, the learning rate falls to zero over the last hundred.
+# The paper's networks on the paper's data (35 MB, downloaded at the first run); as in the official PyTorch code, the learning rate falls to zero over the last hundred of 200 epochs.
 #
 # ```bash
 # make run CHAPTER=pix2pix PROFILE=paper SOURCE=cmp
@@ -1147,9 +1186,8 @@ plots.table(*profiles(RECIPES))
 
 # %% [markdown]
 # The paper reports less than two hours on one GPU of 2016 (a Titan X).
-# One image costs about 44 billion multiplications a step, of which the discriminator takes more than half.
 # Without a GPU the profile asks for `allow_slow=True`; with `steps=1` it shows that one true step fits your machine.
-# What we have not done is run it to the end, so this chapter shows no result at that size.
+# We have not run it to the end, so this chapter shows no result at that size.
 #
 # ## Close
 #
