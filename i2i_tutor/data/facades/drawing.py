@@ -16,7 +16,7 @@ from i2i_tutor.data.facades.rendering import Light, render
 
 __all__ = ["CLASSES", "COLOURS", "LIGHTS", "VARIETY", "Light", "colourise", "draw", "to_labels"]
 
-VARIETY = 0.4  # a city has its colours: a handful for its walls, dark glass, light frames
+VARIETY = 0.3  # a city has its colours: a handful for its walls, dark glass, light frames
 LIGHTS: tuple[str, ...] = get_args(Light)
 
 SMALLEST, LARGEST = 16, 512  # pixels

@@ -57,7 +57,7 @@ def train(
         size: side of the images, 16 to 512 pixels.
         task: what becomes what. Grey and edges are repeated on three channels; edges are dark lines on white. Only
             drawn houses are seen at night, each then in the photograph that was taken by day.
-        variety: of the drawn houses, from 0 (one right photograph for each) to 1 (free colours); None: 0.4.
+        variety: of the drawn houses, from 0 (one right photograph for each) to 1 (free colours); None: 0.3.
         load_size: for "cmp", by default 286/256 of ``size``, as in the paper. Procedural houses are drawn at ``size``.
         ahead: batches made in advance in the background.
 

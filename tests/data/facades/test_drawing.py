@@ -67,7 +67,12 @@ def test_houses_stay_the_same_for_ever():
 
 @pytest.mark.parametrize(
     ("variety", "light", "expected"),
-    [(0, "day", "e8832c4e6099a179"), (0.4, "day", "9529d2b33155cdd4"), (1, "day", "255734ccc952ec2c"), (0.4, "night", "8215f23525710e86")],
+    [
+        (0, "day", "e8832c4e6099a179"),
+        (0.4, "day", "9529d2b33155cdd4"),
+        (1, "day", "255734ccc952ec2c"),
+        (0.4, "night", "8215f23525710e86"),
+    ],
 )
 def test_photographs_stay_the_same_for_ever(variety, light, expected):
     # As above; and the bytes are those of every machine.
