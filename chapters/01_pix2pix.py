@@ -62,7 +62,7 @@ out: str = None  # folder of the results; None: one under runs/, named by the pa
 resume: bool = False  # continue an interrupted run
 allow_slow: bool = False  # really run the paper's profile on a CPU
 task: str = "labels_to_photo"  # what is translated into what {"labels_to_photo", "photo_to_labels", "edges_to_photo", "grey_to_colour", "day_to_night"}
-variety: float = None  # how many right photographs a drawn plan has; None: 0.4, real ones have their own [0, 1]
+variety: float = None  # how many right photographs a drawn plan has; None: 0.3, real ones have their own [0, 1]
 compare: bool = True  # train the baseline (no discriminator) beside the method
 adversary: str = None  # the discriminator sees input and output, the output alone, or there is none {"conditional", "unconditional", "none"}
 pixel_loss: str = None  # what holds the output near the target {"l1", "l2"}
@@ -106,7 +106,7 @@ class Own:
     source: Annotated[facades.Source, "drawn houses, or the paper's real ones"] = "procedural"
     task: Annotated[facades.Task, "what is translated into what"] = "labels_to_photo"
     variety: Annotated[
-        float | None, Range(0, 1), "how many right photographs a drawn plan has; None: 0.4, real ones have their own"
+        float | None, Range(0, 1), "how many right photographs a drawn plan has; None: 0.3, real ones have their own"
     ] = None
     compare: Annotated[bool, "train the baseline (no discriminator) beside the method"] = True
 
@@ -131,11 +131,10 @@ world = partial(facades.evaluation, run.source, task=task, variety=variety)
 #
 # Our pairs are house fronts: a label map with twelve classes (window, door, balcony, ...) and a photograph.
 # The paper used 400 real ones {cite:p}`tylecek2013`; with `source="cmp"` you do too.
-# By default the houses are drawn by a program, because then the *truth is known*: we can photograph one house again and again, and decide how freely.
+# By default a program draws the houses, because then the *truth is known*: we can photograph one house again and again, and decide how freely.
 #
 # That freedom is a number, the **variety** of the world.
-# At 0 every plan has exactly one photograph.
-# At 1 materials, colours, light and weather are free, so that a plan has endlessly many.
+# At 0 every plan has exactly one photograph; at 1 materials, colours, light and weather are free, so that it has endlessly many.
 # Below is one plan, photographed three times at each of three varieties.
 
 # %% mystnb={"image": {"alt": "One plan in three rows, with photographs of it at three varieties. At variety 0 the three photographs are the same; at 0.5 they differ in wall, sky and light but look like one city; at 1 material and colours differ completely. Windows and doors never move."}}
@@ -153,7 +152,7 @@ plots.grid(shots, scale=1.4)
 # :class: note
 # A drawn world can be made to flatter any method.
 # At variety 1 the mean of many photographs of a plan is grey and flat, which stacks the deck *against* a network that answers with a middle; at variety 0 nothing is left to guess, which stacks it the other way.
-# The chapter runs at 0.4, a city whose walls come in a handful of colours; it also measures the {ref}`whole curve <variety>` from 0 to 1, and {ref}`real façades <real-facades>`, whose variety nobody chose.
+# The chapter runs at 0.3, a city whose walls come in a handful of colours; it also measures the {ref}`whole curve <variety>` from 0 to 1, and {ref}`real façades <real-facades>`, whose variety nobody chose.
 # :::
 #
 # (p1)=
@@ -193,7 +192,7 @@ plots.lines(
 #
 # In words: $D$ maximises how well it tells real from made; $G$ minimises that, plus $\lambda$ times its distance to the target.
 # A blur is easy for $D$ to spot, so blurring stops paying off.
-# And nobody wrote this loss by hand: it is learnt, and adapts to the data.
+# And nobody wrote this loss: it is learnt from the data.
 #
 # ```
 #         x (labels) ──────────────┬───────────────┐
@@ -205,7 +204,7 @@ plots.lines(
 # ```
 #
 # Why *conditional*? A $D$ that sees only the image is content with any good photograph, even of another house.
-# We call it *unconditional*, and test it.
+# We test this *unconditional* one, too.
 #
 # (p5)=
 # **Why noise?** Without $z$ one plan has exactly one answer, although many are right. With it, $G$ could paint another house in another light each time.
@@ -214,8 +213,7 @@ plots.lines(
 #
 # ## Predict, then measure
 #
-# Write down what you expect before you train; the last table puts it beside the paper and our measurement.
-# Nothing is graded.
+# Write down what you expect before you train; a table at the end puts it beside the paper and our measurement.
 
 # %%
 predictions = {
@@ -307,9 +305,17 @@ for strided in range(1, 5):
 # :::{admonition} Misconception: "PatchGAN cuts the image into pieces"
 # :class: warning
 # It never does. It is one convolutional pass over the whole image; the "patches" are the receptive fields of its outputs, and they overlap.
+# Two proofs follow: it takes any size from 24 pixels on with the same weights, and moving through its logits moves a window over the image.
 # :::
-#
-# Move the slider and watch the square that one logit sees. Before you do: where is the square of logit (5, 25)?
+
+# %% tags=["nbval-check-output"]
+patch_net = PatchGAN(3, base=4, layers=3, norm="none")
+for side in (64, 128, 256, 512):
+    logits_side = patch_net(torch.zeros(1, 3, side, side)).shape[-1]
+    print(f"{side} px -> {logits_side} x {logits_side} logits")
+
+# %% [markdown]
+# Before you move the slider: where is the square of logit (5, 25)?
 
 # %%
 house = world(128, count=1)["target"]
@@ -324,7 +330,7 @@ for row, column in [(5, 5), (15, 15), (25, 15)]:
 scrub(frames, captions, "The part of a house that one logit of the 34-pixel PatchGAN sees", enlarge=4)
 
 # %% [markdown]
-# Moving one logit to the right moves the square by four pixels, since two layers of stride 2 lie between them; neighbouring squares overlap.
+# One logit to the right is four pixels to the right, since two layers of stride 2 lie between.
 #
 # ## The losses, from scratch
 #
@@ -403,11 +409,10 @@ def step_by_hand(generator, discriminator, adam_g, adam_d, x, y):
 # The package says the same as a *game played in turns*: which loss, and who moves.
 # The function `play` of `i2i_tutor.training` takes such a step for every method of this book.
 # From the same weights and the same random state, two steps of either end at the same weights, bit for bit.
-# (`fused=True` lets Adam update all weights in one pass, which rounds a little differently; the package does so.)
 
 # %% tags=["nbval-check-output"]
 by_hand, by_play = deepcopy(untrained), deepcopy(untrained)
-adam_g, adam_d = (
+adam_g, adam_d = (  # fused: all weights in one pass, which rounds a little differently; the package does so
     torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
     for net in (by_hand.generator, by_hand.discriminator)
 )
@@ -424,7 +429,7 @@ print("two steps by hand equal the package's:", equal)
 assert equal
 
 # %% [markdown]
-# Nothing was frozen and nothing detached in the package's version: `backward(inputs=...)` gives gradients to the player that moves, and to nobody else.
+# The package's version detaches nothing: `backward(inputs=...)` gives gradients to the player that moves, and to nobody else.
 #
 # ## Training
 #
@@ -496,7 +501,7 @@ plots.curves(history, undecided={"discriminator": 0.6931, "gan": 0.6931})
 # %% [markdown]
 # The dashed line is $\ln 2$, where a player cannot tell.
 # Ask the L1 curve at which step the pictures became good: it does not know.
-# Loss curves of a GAN say whether the game is alive, not whether the pictures are good.
+# Loss curves say whether the game is alive, not whether the pictures are good.
 # More telling are $D$'s logits on pictures that it has never seen: where the two histograms overlap, it is fooled.
 
 # %% mystnb={"image": {"alt": "Histograms of the discriminator's logits. Those of real photographs lie mostly right of zero, the undecided line, those of made ones mostly left of it, and they overlap in the middle."}}
@@ -534,7 +539,7 @@ Image.fromarray(strip(rows)).save(run.figure("strip.png"))
 
 # %% [markdown]
 # Compare wall by wall. Where L1 gives one flat tone, the discriminator has made $G$ decide on something.
-# It need not be what the photograph in the last column shows: it is *a* photograph of this plan, not *the* one.
+# It need not agree with the last column: it is *a* photograph of this plan, not *the* one.
 #
 # **Change a plan yourself.** In a running notebook the controls repaint a house: every pixel of one class becomes another.
 # The page shows the first state.
@@ -693,8 +698,8 @@ plots.scatter(
 # The judge has learnt all varieties, but reads free colours less easily, so its ceiling is drawn, too.
 
 # %%
-LEVELS = {0.0: "variety_0", 0.4: "l1_cgan", 0.7: "variety_07", 1.0: "variety_1"}
-ALONE = {0.0: "l1_variety_0", 0.4: "l1", 0.7: "l1_variety_07", 1.0: "l1_variety_1"}
+LEVELS = {0.0: "variety_0", facades.VARIETY: "l1_cgan", 0.7: "variety_07", 1.0: "variety_1"}
+ALONE = {0.0: "l1_variety_0", facades.VARIETY: "l1", 0.7: "l1_variety_07", 1.0: "l1_variety_1"}
 
 
 def over_variety(metric):
@@ -720,7 +725,7 @@ frames = read_frames(book_file("results/pix2pix_variety.webp"))
 side = frames[0].shape[0] // 3
 stacked = [np.concatenate([l1[: 2 * side], both[side:]]) for l1, both in zip(frames[::2], frames[1::2], strict=True)]
 scrub(
-    stacked, ["variety 0", "variety 0.4", "variety 1"],
+    stacked, ["variety 0", f"variety {facades.VARIETY}", "variety 1"],
     "Four rows: plans, L1 alone, L1 + cGAN, and photographs, in worlds of growing variety",
 )  # fmt: skip
 
@@ -835,7 +840,7 @@ plots.table(*results.table(swept, PATCHES | CHANCE, SHOWN, table3, PAPER))
 leaf("patch", list(PATCHES.values()))
 
 # %% [markdown]
-# (In the paper's columns stand its 1, 70 and 286 pixels.)
+# (The paper's rows are its 1, 70 and 286 pixels.)
 # A $D$ of one pixel sees colours and no texture: it brings colours back and leaves the blur, so look at its sharpness before its class IoU.
 # A $D$ of the whole picture has more to learn, from fewer and less independent patches.
 #
@@ -843,7 +848,7 @@ leaf("patch", list(PATCHES.values()))
 # ### How much L1?
 
 # %%
-WEIGHTS = {"cgan": "0: cGAN alone", "lambda_1": "1", "l1_cgan": "as in this chapter's run", "lambda_100": "100"}
+WEIGHTS = {"cgan": "0: cGAN alone", "lambda_1": "1", "l1_cgan": "30, as in this chapter's run", "lambda_100": "100"}
 plots.table(*results.table(swept, WEIGHTS | {"l1": "L1 alone"} | CHANCE, SHOWN | {"mae": "mean abs. error ↓"}))
 
 # %%
@@ -902,7 +907,7 @@ if drawn and task == "labels_to_photo" and variety != 0:
 # :class: note dropdown
 # How much dropout moves a picture depends on its place: the fewer pixels a layer has, the coarser what it changes.
 # The paper's three layers with dropout have 2², 4² and 8² of 256² pixels (4², 8² and 16² in the official PyTorch code).
-# Ours begin at the second decoder layer, too, but the U-Net has fewer halvings, so they have a larger share of the picture's pixels; the table at the end of the chapter says how many layers there are.
+# At `fast` we have a single one, of 8² of 64² pixels: as many pixels as the paper's largest, but each of them a larger part of the picture.
 # :::
 #
 # ### From photographs to labels
@@ -987,8 +992,8 @@ plots.table(*results.table(swept, AVERAGES, SHOWN))
 #
 # ## The claims
 #
-# Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
-# First what this run measured, beside your predictions; then the claims that need the sweep.
+# Each was written into `book/claims.toml`, with its margin, before the runs that judge it.
+# First what this run measured, beside your predictions; then what needs the sweep.
 
 # %%
 run.claims_table(predictions)
@@ -1049,7 +1054,7 @@ def patient(numbers, own_loss=None):
 
 
 # %% mystnb={"image": {"alt": "Three plans painted by four short trainings, A to D. A is flat and blurred; B is nearly one colour with coloured noise; C shows houses in rough colours; D shows houses whose texture is less like a photograph's than C's."}}
-healthy = replace(recipe, average=0.0, adversary="conditional", pixel_loss="l1", lambda_pixel=10.0)
+healthy = replace(recipe, average=0.0, adversary="conditional", pixel_loss="l1", lambda_pixel=30.0)
 if compare:
     patients = {
         "A": patient(replace(healthy, lambda_pixel=1000.0)),
