@@ -104,6 +104,34 @@ def scatter(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: st
     return _closed(figure)
 
 
+def dots(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], landmarks: Mapping[str, Mapping[str, float]] | None = None
+) -> Figure:
+    """Measured numbers as dots on lines: one panel per measure, one line per name, one dot per seed.
+
+    panels: title of a measure with its unit → name → values; every panel has the names of the first. landmarks: title
+    → name → a value that is no arm's own (chance, the real pictures), drawn as a dashed line across its panel.
+    """
+    if not panels or not (names := list(next(iter(panels.values())))):
+        raise ValueError("dots need at least one panel with at least one name; got none")
+    with plt.rc_context(STYLE):
+        size = (1.5 + 2.5 * len(panels), 0.9 + 0.3 * len(names))
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained")
+        for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
+            for line, name in enumerate(names):
+                marker, colour = MARKERS[line % len(MARKERS)], COLOURS[line % len(COLOURS)]
+                numbers = values.get(name, ())
+                axis.plot(numbers, [line] * len(numbers), marker, color=colour, alpha=0.75, markersize=7)
+            for style, (name, value) in zip(cycle(LINES[1:]), (landmarks or {}).get(title, {}).items(), strict=False):
+                axis.axvline(value, color=INK, linestyle=style, linewidth=1, label=name)
+            if (landmarks or {}).get(title):
+                axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
+            axis.locator_params(axis="x", nbins=4)
+            axis.set(xlabel=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+            axis.grid(alpha=0.25)
+    return _closed(figure)
+
+
 def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: str = "") -> Figure:
     """Curves with a line style each. ``log`` names the logarithmic axes: "", "x", "y" or "xy"."""
     with plt.rc_context(STYLE):
@@ -117,24 +145,6 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
             axis.set_yscale("log")
         axis.set(xlabel=x, ylabel=y)
         axis.legend(fontsize=8)
-    return _closed(figure)
-
-
-def dots(values: Mapping[str, Sequence[float]], x: str, marks: Mapping[str, float] | None = None) -> Figure:
-    """One row per arm, one dot per seed. ``marks`` are fixed points, name → value: dashed lines across all rows."""
-    names = list(values)
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 0.9 + 0.36 * len(names)), layout="constrained")
-        for row, name in enumerate(names):
-            axis.plot(values[name], [row] * len(values[name]), MARKERS[0], color=COLOURS[0], alpha=0.7, markersize=8)
-        for (name, value), colour in zip((marks or {}).items(), cycle(COLOURS[1:])):
-            axis.axvline(value, color=colour, linestyle="--", linewidth=1)
-            axis.annotate(
-                name, (value, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8, color=INK
-            )
-        axis.set(xlabel=x, ylim=(len(names) - 0.5, -0.5))
-        axis.set_yticks(range(len(names)), names)
-        axis.grid(axis="x", alpha=0.25)
     return _closed(figure)
 
 

@@ -192,6 +192,14 @@ DOORS = {
         (IMAGES, -IMAGES),
         {0: NEVER | VALUES | OTHER_SHAPES, 1: NEVER | VALUES | OTHER_SHAPES},
     ),
+    "metrics.mean_absolute_error, in a mask": Door(
+        metrics.mean_absolute_error, (IMAGES, -IMAGES, MASKS), {2: ODD_MASKS}
+    ),
+    "metrics.pattern_correlation": Door(
+        metrics.pattern_correlation,
+        (IMAGES, -IMAGES, MASKS),
+        {0: NEVER | VALUES | OTHER_SHAPES, 1: NEVER | VALUES | OTHER_SHAPES, 2: ODD_MASKS},
+    ),
     "images.jitter": Door(
         lambda one, other: pictures.jitter([one, other], 16, np.random.default_rng(0)),
         (IMAGES[0], IMAGES[1]),

@@ -28,12 +28,25 @@ def test_figures_have_one_picture_per_image_and_labelled_axes():
     for drawn in (
         plots.lines({"a": ([1, 2], [3, 4])}, "x (px)", "y", log="xy"),
         plots.scatter({"a": ([1.0], [2.0]), "b": ([], [])}, "x (px)", "y"),
-        plots.dots({"a": [1.0, 2.0], "b": []}, "x (px)", {"chance": 0.5}),
         plots.spread({"a": {0.4: [1.0, 3.0], 0.0: [2.0], 1.0: []}}, "x (px)", "y"),
         plots.histogram({"a": torch.randn(50), "b": torch.randn(9)}, "x (px)", {"undecided": 0.0}),
     ):
         assert drawn.axes[0].get_xlabel() == "x (px)"
         assert drawn.get_facecolor()[3] == 0  # transparent: light and dark pages show through
+
+
+def test_dots_have_one_line_per_name_and_one_dot_per_seed():
+    panels = {"shape kept (IoU)": {"one": [0.1, 0.2, 0.3], "not run": []}, "ground (mean change)": {"one": [0.5]}}
+    figure = plots.dots(panels, {"shape kept (IoU)": {"another scene": 0.4}})
+    first, second = figure.axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["one", "not run"]
+    assert [list(line.get_xdata()) for line in first.get_lines()] == [[0.1, 0.2, 0.3], [], [0.4, 0.4]]
+    assert [axis.get_xlabel() for axis in (first, second)] == list(panels)
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["another scene"]
+    assert second.get_legend() is None
+    for nothing in ({}, {"a": {}}):
+        with pytest.raises(ValueError, match="at least one panel with at least one name"):
+            plots.dots(nothing)
 
 
 def test_a_history_without_a_step_has_no_curves():
@@ -45,9 +58,6 @@ def test_every_seed_is_a_dot_and_the_curve_goes_through_the_means():
     drawn = plots.spread({"a": {1.0: [1.0, 3.0], 0.0: [5.0], 0.5: []}}, "x", "y").axes[0].get_lines()
     assert (list(drawn[0].get_xdata()), list(drawn[0].get_ydata())) == ([0.0, 1.0], [5.0, 2.0])
     assert list(drawn[2].get_ydata()) == [1.0, 3.0]
-    rows = plots.dots({"a": [1.0, 3.0], "b": [2.0]}, "x").axes[0]
-    assert [label.get_text() for label in rows.get_yticklabels()] == ["a", "b"]
-    assert [list(line.get_ydata()) for line in rows.get_lines()] == [[0, 0], [1]]
 
 
 def test_a_histogram_holds_shares():

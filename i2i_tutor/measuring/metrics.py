@@ -267,9 +267,45 @@ def hue_difference(images: Tensor, others: Tensor, mask: Tensor) -> float:
     return float(torch.where(torch.minimum(*chroma) < GREY, 90.0, degrees).mean())
 
 
-def mean_absolute_error(images: Tensor, targets: Tensor) -> float:
-    """Mean absolute difference per value, in the units of [-1, 1] images."""
+def pattern_correlation(images: Tensor, others: Tensor, mask: Tensor) -> float:
+    """How alike the patterns of light and dark inside a mask are: 1 the same, 0 unrelated, -1 exchanged.
+
+    images and others are ``(N, 3, H, W)`` in [-1, 1], mask ``(N, 1, H, W)`` in 0 to 1, nowhere empty. The correlation
+    of the brightness (mean of the channels) over the mask, averaged over the images; where one of the two is flat there
+    is no pattern, and the correlation counts as 0. Contrast and overall brightness play no part.
+    """
+    for pictures in (images, others):
+        check_images(pictures, 3)
+    check_same_shape(images, others)
+    check_masks(mask, images)
+    area = mask.double().sum((2, 3), keepdim=True)  # (N, 1, 1, 1)
+    if not (area > 0).all():
+        raise ValueError(f"the mask of image {int((area <= 0).nonzero()[0, 0])} is empty; it has no pattern to compare")
+
+    def centred(pictures: Tensor) -> Tensor:
+        light = pictures.double().mean(1, keepdim=True)
+        return (light - (light * mask).sum((2, 3), keepdim=True) / area) * mask.sqrt()
+
+    one, other = centred(images), centred(others)
+    power = one.square().sum((1, 2, 3)), other.square().sum((1, 2, 3))
+    flat = torch.minimum(*power) <= ROUNDING * area.flatten()
+    together = (one * other).sum((1, 2, 3)) / (power[0] * power[1]).sqrt()
+    return float(together.masked_fill(flat, 0).mean())
+
+
+def mean_absolute_error(images: Tensor, targets: Tensor, mask: Tensor | None = None) -> float:
+    """Mean absolute difference per value, in the units of [-1, 1] images.
+
+    With a mask, ``(N, 1, H, W)`` in 0 to 1, every difference counts as much as the mask says; ValueError if that is
+    nowhere.
+    """
     check_images(images)
     check_images(targets)
     check_same_shape(images, targets)
-    return float((images - targets).abs().mean())
+    difference = (images - targets).abs()
+    if mask is None:
+        return float(difference.mean())
+    check_masks(mask, images)
+    if not mask.any():
+        raise ValueError("the mask is empty everywhere; there is nothing to compare")
+    return float((difference * mask).sum() / mask.expand_as(difference).sum())

@@ -69,13 +69,30 @@ def table(
     for arm, numbers in paper.items():
         if arm not in arms or len(numbers) != len(titles):
             raise ValueError(f"the paper's numbers {numbers} of {arm!r}; expected an arm shown, and {list(titles)}")
-    names = arms if isinstance(arms, Mapping) else {arm: arm for arm in arms}
+    names = _names(arms)
     found = [by_arm(rows, metric) for metric in measures]
     lines = []
     for arm, name in names.items():
         each = [" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found]
         lines.append([name, *each, *paper.get(arm, [None] * len(titles))])
-    return ["arm", *measures.values(), *titles], lines
+    header = "" if isinstance(arms, Mapping) else "arm"
+    return [header, *measures.values(), *titles], lines
+
+
+def panels(
+    rows: Iterable[Mapping[str, Any]], arms: Sequence[str] | Mapping[str, str], measures: Mapping[str, str]
+) -> dict[str, dict[str, list[float]]]:
+    """The numbers of ``table`` for ``plots.dots``: title of a measure → name of an arm → every seed's value.
+
+    An arm without a value of a measure keeps its place, with no number.
+    """
+    rows = list(rows)
+    found = {title: by_arm(rows, metric) for metric, title in measures.items()}
+    return {title: {name: values.get(arm, []) for arm, name in _names(arms).items()} for title, values in found.items()}
+
+
+def _names(arms: Sequence[str] | Mapping[str, str]) -> Mapping[str, str]:
+    return arms if isinstance(arms, Mapping) else dict(zip(arms, arms, strict=True))
 
 
 def verdict(claim: Claim) -> Verdict:

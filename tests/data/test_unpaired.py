@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from i2i_tutor.data import download, unpaired
+from i2i_tutor.data import download, facades, unpaired
 from i2i_tutor.data.images import DataError, write_png
+from i2i_tutor.data.streams import to_uint8
 
 FRUIT = Path(os.environ.get("I2I_DATA", "")) / "apple2orange_grocery"
 needs_fruit = pytest.mark.skipif(
@@ -59,17 +60,29 @@ def test_a_paper_set_is_downloaded_where_it_is_not_at_hand(greys, tmp_path, monk
         unpaired.train("apple2orange_grocery", 16, 1, 0)
 
 
-def test_the_facade_world_is_unpaired_in_training_and_paired_with_its_truth_in_evaluation():
-    batch = next(unpaired.train("procedural", 32, 2, 0))
+@pytest.mark.parametrize(("source", "truth"), [("safari", "mask"), ("day_night", "labels"), ("facades", "labels")])
+def test_a_drawn_world_is_unpaired_in_training_and_paired_with_its_truth_in_evaluation(source, truth):
+    batch = next(unpaired.train(source, 32, 2, 0))
     assert {key: tuple(x.shape) for key, x in batch.items()} == {"a": (2, 3, 32, 32), "b": (2, 3, 32, 32)}
-    held = unpaired.evaluation("procedural", 32, count=2)
-    assert set(held) == {"a", "b", "labels"}
-    assert held["labels"].dtype == torch.int64
+    held = unpaired.evaluation(source, 32, count=2)
+    assert set(held) == {"a", "b", truth}
+    assert held[truth].dtype == (torch.float32 if truth == "mask" else torch.int64)
+    assert not torch.equal(held["a"], unpaired.evaluation(source, 32, split="tuning", count=2)["a"])
+
+
+def test_the_sides_of_the_drawn_worlds():
+    animals = unpaired.evaluation("safari", 32, count=5)
+    ground = animals["mask"].expand_as(animals["a"]) == 0
+    assert (animals["a"] - animals["b"]).abs()[ground].mean() < 0.02  # the same scene in another coat
+    city = unpaired.evaluation("day_night", 32, count=5)
+    assert city["a"].mean() > city["b"].mean() + 0.3  # a is the day
+    plans = unpaired.evaluation("facades", 32, count=5)
+    assert (facades.to_labels(to_uint8(plans["a"])) == plans["labels"].numpy()).all()
 
 
 def test_an_unknown_set_gets_a_sentence():
     for call in (lambda: unpaired.train("cats", 32, 1, 0), lambda: unpaired.evaluation("cats", 32)):
-        with pytest.raises(ValueError, match="source is 'cats'; expected one of procedural, cmp, apple2orange_grocery"):
+        with pytest.raises(ValueError, match="source is 'cats'; expected one of safari, day_night, facades, cmp"):
             call()
 
 

@@ -8,7 +8,7 @@ import torch
 from i2i_tutor.data import digits, facades, objects, safari, unpaired
 
 WORLDS = {"facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects, "safari": safari}
-DRAWN = dict.fromkeys(WORLDS, "procedural") | {"digits": "digits", "objects": "objects_black"}
+DRAWN = dict.fromkeys(WORLDS, "procedural") | {"unpaired": "safari", "digits": "digits", "objects": "objects_black"}
 ADAPTATION = ("digits", "objects")
 SIZE = 32
 

@@ -182,6 +182,23 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
             "pix2pix",
             {"class_iou", "frechet", "sharpness", "mae", "variation", "colours_a", "colours_b"},
         ),
+        (
+            "02_cyclegan",
+            "cyclegan",
+            {
+                "to_b_shape",
+                "to_b_coat",
+                "to_b_ground",
+                "to_b_diversity",
+                "to_b_counterfactual",
+                "to_a_counterfactual",
+                "to_b_windows",
+                "to_b_class_iou",
+                "way_back_a",
+                "way_back_b",
+                "stripes_returned",
+            },
+        ),
         ("05_pixelda", "pixelda", {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}),
     ],
 )

@@ -177,7 +177,32 @@ def test_diversity_is_zero_for_equal_images():
 
 
 def test_the_mean_absolute_error():
-    assert metrics.mean_absolute_error(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.25)) == pytest.approx(0.25)
+    black, grey = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.25)
+    assert metrics.mean_absolute_error(black, grey) == pytest.approx(0.25)
+    grey[..., 0] = 1
+    left = torch.tensor([1.0, 0.0]).expand(1, 1, 2, 2)
+    assert metrics.mean_absolute_error(black, grey, left) == 1
+    assert metrics.mean_absolute_error(black, grey, 1 - left) == pytest.approx(0.25)
+    assert metrics.mean_absolute_error(black, grey, (1 + left) / 2) == pytest.approx((1 + 0.25 / 2) / 1.5)
+    with pytest.raises(ValueError, match="mask is empty everywhere"):
+        metrics.mean_absolute_error(black, grey, 0 * left)
+
+
+def test_the_correlation_of_patterns_hears_neither_contrast_nor_brightness_nor_what_is_outside():
+    torch.manual_seed(0)
+    stripes = torch.sin(torch.arange(16.0)).expand(2, 3, 16, 16)
+    mask = torch.zeros(2, 1, 16, 16)
+    mask[..., 2:13, 1:14] = 1
+    assert metrics.pattern_correlation(stripes, stripes, mask) == pytest.approx(1)
+    assert metrics.pattern_correlation(stripes, 0.1 * stripes - 0.5, mask) == pytest.approx(1)
+    assert metrics.pattern_correlation(stripes, -stripes, mask) == pytest.approx(-1)
+    elsewhere = torch.where(mask > 0, stripes, torch.rand(2, 3, 16, 16))
+    assert metrics.pattern_correlation(stripes, elsewhere, mask) == pytest.approx(1)
+    assert abs(metrics.pattern_correlation(stripes, stripes.mT, torch.ones(2, 1, 16, 16))) < 0.1
+    flat = torch.cat([stripes[:1], torch.full_like(stripes[:1], 0.3)])  # the second has no pattern
+    assert metrics.pattern_correlation(stripes, flat, mask) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="mask of image 0 is empty"):
+        metrics.pattern_correlation(stripes, stripes, 0 * mask)
 
 
 @pytest.mark.parametrize(

@@ -47,13 +47,18 @@ def test_a_table_shows_every_seed_of_every_arm():
     header, lines = results.table(iter(rows), ["b", "a", "absent"], {"iou": "class IoU", "a": "only a"})
     assert header == ["arm", "class IoU", "only a"]
     assert lines == [["b", "0.500 / 0.600", None], ["a", "0.123 / 0.223", "1.000 / 1.000"], ["absent", None, None]]
+    header, named = results.table(rows, {"b": "the best", "absent": "not run"}, {"iou": "class IoU"})
+    assert (header, named) == (["", "class IoU"], [["the best", "0.500 / 0.600"], ["not run", None]])
+    assert results.panels(iter(rows), {"b": "the best", "absent": "not run"}, {"iou": "class IoU"}) == {
+        "class IoU": {"the best": [0.5, 0.6], "not run": []}
+    }
 
 
 def test_a_table_names_its_arms_and_puts_the_paper_s_numbers_behind_ours():
     rows = [{"arm": arm, "seed": 0, "metrics": {"method": {"iou": 0.25}}} for arm in ("l1", "l2")]
     names = {"l2": "L2", "l1": "L1 alone"}
     header, lines = results.table(rows, names, {"iou": "class IoU"}, {"l1": (".42", ".11")}, ("paper: pixel", "IoU"))
-    assert header == ["arm", "class IoU", "paper: pixel", "IoU"]
+    assert header == ["", "class IoU", "paper: pixel", "IoU"]
     assert lines == [["L2", "0.250", None, None], ["L1 alone", "0.250", ".42", ".11"]]
     for paper in ({"l1": (".42",)}, {"other": (".42", ".11")}):
         with pytest.raises(ValueError, match="the paper's numbers"):

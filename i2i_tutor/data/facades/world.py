@@ -7,7 +7,7 @@ one house are right is the world's ``variety``.
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -71,7 +71,14 @@ def train(
         if source == "procedural"
         else _cmp_batches(size, batch, seed, task, paired, load_size)
     )
-    about = {"world": "facades", "source": source, "task": task, "size": size, "batch": batch, "paired": paired}
+    about: dict[str, Any] = {
+        "world": "facades",
+        "source": source,
+        "task": task,
+        "size": size,
+        "batch": batch,
+        "paired": paired,
+    }
     if source == "procedural":
         about["variety"] = variety
     return Stream(make, seed, ahead, about)
