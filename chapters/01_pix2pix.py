@@ -748,12 +748,12 @@ LONG = {
 plots.table(*results.table(swept, LONG | CHANCE, SHOWN))
 
 # %% mystnb={"image": {"alt": "Class IoU of L1, the unconditional and the conditional GAN, short and long, one dot per seed, with dashed lines for another house's and for real photographs. The conditional GAN lies right of the unconditional one, most clearly in the long runs."}}
+title = "class IoU (plan kept)"
+short = {arm: LOSSES[arm] for arm in ("l1", "gan", "cgan")}
+shown = results.panels(swept, short | LONG, {"class_iou": title})
 iou = results.by_arm(swept, "class_iou")
-marks = {"another house": "another house", "photographs": "real photographs"}
-plots.dots(
-    {name: iou.get(arm, []) for arm, name in ({a: LOSSES[a] for a in ("l1", "gan", "cgan")} | LONG).items()},
-    x="class IoU (plan kept)", marks={name: iou[arm][0] for name, arm in marks.items() if arm in iou},
-)  # fmt: skip
+marks = {name: iou[name][0] for name in ("another house", "real photographs") if name in iou}
+plots.dots(shown, {title: marks})
 
 # %%
 leaf("long", list(LONG.values()))
@@ -886,11 +886,9 @@ NOISE = {
     "no_dropout": "neither",
     "noise_no_dropout": "a channel of noise, no dropout",
 }
-moved = results.by_arm(swept, "variation")
-plots.dots(
-    {name: moved.get(arm, []) for arm, name in NOISE.items()},
-    x="variation", marks={"none": 0.0, "as two photographs": 1.0},
-)  # fmt: skip
+title = "variation (share of the photographs')"
+shown = results.panels(swept, NOISE, {"variation": title})
+plots.dots(shown, {title: {"none": 0.0, "as two photographs": 1.0}})
 
 # %% mystnb={"image": {"alt": "Three plans, and for each two translations with new random draws and their difference. Plan, layout and materials are the same in both; only fine grain and the tint of small parts differ."}}
 if drawn and task == "labels_to_photo" and variety != 0:
