@@ -96,7 +96,8 @@ def scatter(points: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: st
         figure, axis = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
         for number, (arm, (xs, ys)) in enumerate(points.items()):
             marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
-            axis.plot(xs, ys, marker, color=colour, alpha=0.8, label=arm)
+            fill = "full" if number < len(COLOURS) else "none"  # the second time round they are hollow
+            axis.plot(xs, ys, marker, color=colour, fillstyle=fill, alpha=0.8, label=arm)
         axis.set(xlabel=x, ylabel=y)
         axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         axis.grid(alpha=0.25)
