@@ -698,8 +698,8 @@ plots.scatter(
 # The judge has learnt all varieties, but reads free colours less easily, so its ceiling is drawn, too.
 
 # %%
-LEVELS = {0.0: "variety_0", facades.VARIETY: "l1_cgan", 0.7: "variety_07", 1.0: "variety_1"}
-ALONE = {0.0: "l1_variety_0", facades.VARIETY: "l1", 0.7: "l1_variety_07", 1.0: "l1_variety_1"}
+LEVELS = {0.0: "variety_0", facades.VARIETY: "l1_cgan", 0.5: "variety_05", 1.0: "variety_1"}
+ALONE = {0.0: "l1_variety_0", facades.VARIETY: "l1", 0.5: "l1_variety_05", 1.0: "l1_variety_1"}
 
 
 def over_variety(metric):
