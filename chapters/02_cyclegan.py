@@ -784,7 +784,7 @@ if source == "safari":
 # ### A hidden message
 #
 # Here is the riddle again: a zebra becomes a plain brown horse, the horse becomes a zebra, and it wears *the first zebra's stripes*.
-# The cycle loss demands it; the discriminator forbids to show it. So the message must be written where $D$ does not look: in faint differences of brown.
+# The cycle loss demands that; the discriminator forbids showing it. So the message has to be written where $D$ does not look: in differences of brown.
 # Chu and others found this in maps {cite:p}`chu2017`: details of aerial photographs came back from a map that did not show them.
 #
 # It can only be seen on the way **rich → poor → rich**. A horse does not need to hide anything in a zebra.
@@ -831,9 +831,9 @@ if drawn:
 plots.grid(proof, scale=1.4)
 
 # %% [markdown]
-# How faint is the message? What lies below the noise is lost in it:
+# How faint is the message? Noise wipes out what is fainter than itself, so we add some to the middle picture:
 
-# %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls; from a real picture it stays near zero throughout."}}
+# %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls slowly; from a real picture it is low throughout, because all zebras share something of their pattern."}}
 levels = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
 pictures = {"its own picture": middle} | ({"a real picture": test["a"]} if drawn else {})
 curves = {
@@ -842,8 +842,9 @@ curves = {
 plots.lines(curves, x="noise on the middle picture (standard deviation; it spans -1 to 1)", y="stripes returned")
 
 # %% [markdown]
+# The curve falls slowly: noise that you would call strong leaves most of the message standing. So it is not written in whispers.
 # Look at the second column of the proof from very near: ghosts of the stripes can be made out in the brown.
-# The two networks have agreed on a code that only they speak. The paper's networks are far larger and trained far longer, so theirs can be harder to see.
+# The two networks have agreed on a code that $D$ has not learnt to punish, and that you overlook because you see a horse. The paper's networks are far larger and trained far longer, so theirs can be fainter.
 # So a way back that looks perfect is no proof that the translation shows everything; and whoever publishes such a translation may publish more than meets the eye.
 #
 # ### The claims
@@ -861,7 +862,8 @@ plots.table(*results.claims_table("02_cyclegan"))
 # (c8)=
 # ## What does each term do?
 #
-# The figures below come from `make sweep CHAPTER=cyclegan`: the same notebook with seeds 0, 1 and 2, one dot each, for every variant.
+# The figures below come from `make sweep CHAPTER=cyclegan`: the same notebook with seeds 0, 1 and 2, one dot each, for every variant that a claim is about and one seed for the others.
+# They train a little shorter than the run above, so compare them with each other.
 # One thing differs from variant to variant. Dashed lines are chance; an empty line has not been run yet.
 
 
