@@ -19,11 +19,11 @@
 #
 # Turn these horses into zebras. You get a pile of horses and a pile of *other* zebras, in other places and poses, and nobody tells you which belongs to which.
 #
-# ![Four rows of five pictures. First row: brown horses on meadow and savannah. Second row, GAN alone: striped animals in much the same blurred grass for every horse. Third row, CycleGAN: a striped animal in the pose of each horse, on the horse's own ground. Fourth row, and back: brown horses again, close to those of the first row.](../book/results/cyclegan_opening.png)
+# ![Four rows of five pictures. First row: brown horses on meadow and savannah. Second row, GAN alone: striped animals whose legs are lost in much the same speckled ground for every horse. Third row, CycleGAN: a striped animal in the pose of each horse, on the horse's own ground, with pale halos. Fourth row, and back: brown horses again, close to those of the first row.](../book/results/cyclegan_opening.png)
 #
-# The first row is what two networks are given. The second is what a discriminator makes of it when it works alone: striped animals, but where has the savannah gone?
+# The first row is what goes in. The second is what comes out if only a discriminator teaches: stripes, but one speckled ground for every horse. Where have the hills and the savannah gone?
 # The third row is CycleGAN. It adds a single demand, which the fourth row shows: *there and back again, you should stand where you started.*
-# In a few minutes you will have trained both.
+# In a few minutes you will have trained both methods.
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
 # The trainings take about five minutes on a laptop with two cores; the paper's own recipe takes hours on a GPU (last section).
@@ -123,7 +123,7 @@ a_name, b_name = NAMES.get(source, ("a", "b"))
 #
 # Chapter 1 needed pairs: for every input the right answer, pixel by pixel.
 # Pairs are rare.
-# Somebody has to draw the plan of each house; nobody can photograph one street in summer and in winter with the same cars; and no camera has ever caught a horse and then the same horse, in the same step, as a zebra.
+# Somebody has to draw the plan of each house; nobody can photograph one street in summer and in winter with the same cars; and no camera has ever caught one horse twice in the same step, brown and striped.
 # Two piles are easy to come by: pictures of one kind, the *domain* $X$ (in code `a`), and pictures of another kind, $Y$ (`b`).
 #
 # ```
@@ -135,8 +135,7 @@ a_name, b_name = NAMES.get(source, ("a", "b"))
 #     the answer to each x            no x has an answer
 # ```
 #
-# Our two piles are horses and zebras in a landscape.
-# Here are four training steps; what stands side by side has nothing to do with each other.
+# Our two piles are horses and zebras in a landscape; here are four training steps. The two pictures in a row have nothing to do with each other.
 
 
 # %% mystnb={"image": {"alt": "Two columns of four training pictures. Left brown horses, right striped zebras; the two pictures of a row differ in pose, place and ground."}}
@@ -156,13 +155,13 @@ plots.grid({f"pile {side}": torch.cat([p[side][:1] for p in piles]) for side in 
 # So we own what no photographer has: for each horse *the same horse as a zebra*, in the same scene and down to the last stripe.
 # No training step ever sees these *counterfactuals*. They are for measuring only.
 #
-# The same notebook does other pairs of piles when you change `source`: with `"day_night"` drawn houses by day and by night, with `"facades"` label maps and photographs of houses, and with `"horse2zebra"`, `"monet2photo"` and others the paper's own sets.
+# Change `source` for other piles: with `"day_night"` drawn houses by day and by night, with `"facades"` plans and photographs of houses, and with `"horse2zebra"`, `"monet2photo"` and others the paper's own sets.
 #
 # (c2)=
 # ## The idea
 #
-# There are two generators: $G$ translates from $X$ to $Y$ (`g_ab`), $F$ from $Y$ to $X$ (`g_ba`).
-# And there are two discriminators: $D_Y$ (`d_b`) compares real pictures of $Y$ with $G$'s, $D_X$ (`d_a`) those of $X$ with $F$'s.
+# Two generators: $G$ translates from $X$ to $Y$ (`g_ab`), $F$ from $Y$ to $X$ (`g_ba`).
+# Two discriminators: $D_Y$ (`d_b`) compares real pictures of $Y$ with $G$'s, $D_X$ (`d_a`) those of $X$ with $F$'s.
 # Neither sees the input: there is no pair that it could compare with.
 #
 # ```
@@ -210,7 +209,7 @@ for name, (made, there, undone) in answers.items():
 # *Shape kept* is the overlap (intersection over union) of the animal in the answer with the animal in the input; *diversity* is how much two answers differ on average, as a share of how much two real zebras differ.
 # Only the collapsed answer lacks diversity, and only it has no way back.
 # The two permuted ones are wrong and cost the cycle nothing; no discriminator can object either, since every picture is a real zebra.
-# Note that even the wrong scene keeps some of the shape, because all animals stand near the middle: that is what *chance* is worth, and every table below has such a row.
+# Even the wrong scene keeps some of the shape, because all animals stand near the middle: that is what *chance* is worth, and the tables of scores below have a row for it.
 #
 # :::{admonition} Misconception: "the cycle loss guarantees that the content is kept"
 # :class: warning
@@ -221,8 +220,7 @@ for name, (made, there, undone) in answers.items():
 #
 # ## Predict, then measure
 #
-# Write down what you expect; the last table puts it beside the paper and our measurement.
-# Nothing is graded.
+# Write down what you expect; a table puts it beside our measurement. Nothing is graded.
 
 # %%
 predictions = {
@@ -239,7 +237,7 @@ predictions = {
 #
 # The generator is not a U-Net but a small *residual* network.
 # It halves the picture twice, thinks about it in some residual blocks, and doubles it twice.
-# A residual block adds what it computes to its input, so leaving things alone is the easiest thing to learn:
+# A residual block adds what it computes to its input, so leaving things alone is the easiest thing to learn. (Instance norm is explained below.)
 
 
 # %%
@@ -282,7 +280,7 @@ torch.testing.assert_close(ours(picture), package(picture))
 
 # %% [markdown]
 # The discriminator is chapter 1's PatchGAN with three channels instead of six, because it sees one picture.
-# The paper's has patches of 70 × 70 pixels and its generator nine blocks; this run has smaller ones, for smaller pictures:
+# In the paper its patches are 70 × 70 pixels, and a generator has nine blocks; both are smaller in this run, for smaller pictures:
 
 # %%
 rows = []
@@ -308,8 +306,25 @@ for name, expected in zip(parts, (11_378_179, 7_837_699, 2_764_737, 28_285_832),
     print(f"{name}: {count:,} weights, official code {expected:,}, equal: {count == expected}")
 
 # %% [markdown]
+# :::{admonition} The paper's generator, layer by layer
+# :class: note dropdown
+# For a picture of 256 × 256; `base` is 64. The second column is the paper's short name.
+#
+# | layer | name | channels | pixels | weights |
+# | --- | --- | --- | --- | --- |
+# | 7 × 7, instance norm, ReLU | c7s1-64 | 3 → 64 | 256 | 9,472 |
+# | 3 × 3, stride 2, norm, ReLU | d128 | 64 → 128 | 128 | 73,856 |
+# | 3 × 3, stride 2, norm, ReLU | d256 | 128 → 256 | 64 | 295,168 |
+# | nine residual blocks | R256 × 9 | 256 | 64 | 9 × 1,180,160 |
+# | 3 × 3 transposed, stride 2, norm, ReLU | u128 | 256 → 128 | 128 | 295,040 |
+# | 3 × 3 transposed, stride 2, norm, ReLU | u64 | 128 → 64 | 256 | 73,792 |
+# | 7 × 7, tanh | c7s1-3 | 64 → 3 | 256 | 9,411 |
+#
+# The blocks hold more than nine tenths of the weights, and work at a quarter of the width.
+# :::
+#
 # Normalisation is **instance norm**: every channel of every picture gets mean 0 and variance 1 by itself {cite:p}`ulyanov2016`.
-# It has no weights and no memory, so training and testing compute the same, and one batch of two pictures gives what two batches of one give.
+# It has no weights and no memory, so training and testing compute the same, and a batch of two pictures gives what two batches of one give.
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(run.seed)
@@ -361,15 +376,15 @@ for name, loss in {
 plots.lines(pushes, x="D's number for a made patch", y="push on G (absolute gradient)")
 
 # %% [markdown]
-# The original form stops pushing where $D$ is sure of the fake (left): *vanishing gradients*.
-# Chapter 1's form stops where $D$ is fooled (right), even if the patch's number lies far above those of real patches.
+# The original form stops pushing when $D$ is sure of the fake (left): *vanishing gradients*.
+# Chapter 1's form stops when $D$ is fooled (right), even if the patch's number lies far above those of real patches.
 # Least squares pushes towards 1 from both sides, and the farther away the number is, the harder it pushes. The authors found training steadier and the pictures better.
 #
-# **Cycle and identity** are means of absolute differences.
+# **Cycle and identity** are means of absolute differences: L1, as in chapter 1.
 #
 # (c11)=
-# The *identity loss* shows $G$ a picture that already is in $Y$ and asks to leave it alone: $G(y) \approx y$, and $F(x) \approx x$.
-# It keeps the tint: without it $G$ may turn a painting of daylight into a photograph at sunset. $D_Y$ accepts that, because sunsets lie on its pile, and so does the cycle, because $F$ can undo it.
+# The *identity loss* shows $G$ a picture that already is in $Y$ and asks $G$ to leave it alone: $G(y) \approx y$, and $F(x) \approx x$.
+# It keeps the tint: without it $G$ may turn a painting of daylight into a photograph at sunset. $D_Y$ accepts that, because its pile has sunsets, too, and so does the cycle, because $F$ can undo it.
 # The paper uses it from paintings to photographs, with half of the cycle's weight; the official code always does, by default.
 
 
@@ -392,7 +407,7 @@ def identity_loss(same, image, weight=5.0):
 # \mathcal L_{GAN}(G, D_Y) = \mathbb E_y[\log D_Y(y)] + \mathbb E_x[\log(1 - D_Y(G(x)))] .
 # $$ (cyclegan-gan)
 #
-# $D_Y$ maximises it and $G$ minimises it; in practice each of the two pays its least squares from above.
+# $D_Y$ maximises it and $G$ minimises it; in practice each pays the least squares above.
 # The cycle's two halves (equation 2) and the full objective (equation 3), with $\lambda = 10$ in the paper:
 #
 # $$
@@ -411,7 +426,7 @@ def identity_loss(same, image, weight=5.0):
 #
 # In words: both generators together minimise what they pay to both discriminators, plus $\lambda$ times the mean error of both ways back, while each discriminator does its best to tell real from made.
 # The first term of {eq}`cyclegan-full` moves $G$ and $D_Y$, the second $F$ and $D_X$; *each* half of {eq}`cyclegan-cycle` moves both generators and no discriminator.
-# Where the identity loss is used, add $\tfrac\lambda2 (\mathbb E_y \lVert G(y) - y \rVert_1 + \mathbb E_x \lVert F(x) - x \rVert_1)$.
+# If the identity loss is used, add $\tfrac\lambda2 (\mathbb E_y \lVert G(y) - y \rVert_1 + \mathbb E_x \lVert F(x) - x \rVert_1)$.
 # A small $\lambda$ lets the picture change more, a large one keeps more of it: see {ref}`How much cycle? <c7-lambda>`.
 
 # %% tags=["nbval-check-output"]
@@ -445,8 +460,7 @@ print("the oldest picture still kept was made", 1049 - min(kept), "steps ago")
 # %% [markdown]
 # ## One step by hand
 #
-# Here is a whole training step in plain PyTorch.
-# Generators first, both with one optimiser; then both discriminators, which learn from the fakes made *before* that step.
+# A whole training step in plain PyTorch: generators first, both with one optimiser; then both discriminators, which learn from the fakes made *before* that step.
 # The pool is empty, so it hands back what it gets.
 
 
@@ -482,16 +496,16 @@ assert equal
 # %% [markdown]
 # One line above is easy to forget: the generators' loss flows *through* the discriminators and leaves gradients there.
 # Without `zero_grad` the discriminators would then also step towards being fooled.
-# The package's `play` gives gradients to the movers only, so there is nothing to forget.
+# The package's `play` gives gradients only to the networks that move.
 #
 # ## Training
 #
-# This run is a small copy of the paper's; `recipe` holds its numbers, the paper's stand in the last section.
-# As in chapter 1, what translates are averages of the generators' weights over the last hundred steps or so, which the paper does not take.
+# This run is a small copy of the paper's; its numbers (`recipe`) and the paper's are in the last section.
+# As in chapter 1, we translate with an average of each generator's weights over the last hundred steps or so, which the paper does not take.
 # The **baseline** is the GAN alone: the same four networks, steps, pictures and seed, with both cycle terms left out.
 # (Its other settings are those that suit CycleGAN; nobody has looked for better ones for it.)
-# The same number of steps takes it less time, because it translates only once.
-# (In the lines that a training prints, and in the results file, CycleGAN is called `method` and the GAN alone `baseline`.)
+# Its steps are quicker, because nothing is translated back.
+# (In what a training prints, and in the tables of claims, CycleGAN is called `method` and the GAN alone `baseline`.)
 
 # %%
 ARMS = {"method": "CycleGAN", "baseline": "GAN alone"}  # what the results file calls them, and what we do
@@ -525,16 +539,13 @@ def train(arm, game, numbers, own_cycle=None):
     return model, run.fit(arm, model, world(numbers), film, precision="fp32"), film
 
 
-# %% [markdown]
-# A cycle loss of your own goes in as `own_cycle`: a function of (`"a"` or `"b"`, the image, where its way back led) that returns one number.
-
 # %%
 trained = {"CycleGAN": train("method", game, recipe)}
 if compare:
     alone = replace(recipe, lambda_forward=0.0, lambda_backward=0.0)
     trained["GAN alone"] = train("baseline", CycleGAN, alone)
 
-# %% mystnb={"image": {"alt": "Loss terms of CycleGAN over the steps. Both cycle terms fall steeply at first and then slowly. The generators' and the discriminators' adversarial terms move on either side of the dashed undecided line of 0.25."}}
+# %% mystnb={"image": {"alt": "Loss terms of CycleGAN over the steps. Both cycle terms fall steeply at first and then slowly. The adversarial terms stay near the dashed undecided line of 0.25, the generators' mostly above it and the discriminators' mostly below."}}
 model, history, film = trained["CycleGAN"]
 undecided = 0.25 if recipe.objective == "least_squares" else 0.6931
 plots.curves(history, undecided=dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b"), undecided))
@@ -554,7 +565,7 @@ scrub(
 )
 
 # %% [markdown]
-# Shape and ground are there long before the stripes: copying is easy, and the cycle pays for it from the first step.
+# In which order do things appear? Usually first an animal with regular stripes, in front of one ground for all, and last what tells one scene from the next: its own ground, hills and tree. Only the cycle asks for those.
 #
 # (c5)=
 # ## Results
@@ -583,20 +594,21 @@ def gallery(side, other, count=4):
     return plots.grid(columns | ({"right answer": test[other][:count]} if drawn else {}), scale=1.4)
 
 
-# %% mystnb={"image": {"alt": "Horses to zebras, four rows; columns horse, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a zebra. CycleGAN paints stripes on the horse's own shape and leaves the ground; the way back resembles the horse."}}
+# %% mystnb={"image": {"alt": "Horses to zebras, four rows; columns horse, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a zebra. The GAN alone paints striped animals on a speckled ground that is much the same in every row. CycleGAN paints stripes on the horse's own shape and keeps its ground; the way back resembles the horse."}}
 run.show("a_to_b.png", gallery("a", "b"))
 
-# %% mystnb={"image": {"alt": "Zebras to horses, four rows; columns zebra, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a horse. CycleGAN's animal is brown and keeps its shape; the way back carries the zebra's own stripes."}}
+# %% mystnb={"image": {"alt": "Zebras to horses, four rows; columns zebra, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a horse. CycleGAN's animal is brown, with ghosts of stripes, and keeps its shape and ground; the way back carries nearly the zebra's own stripes."}}
 run.show("b_to_a.png", gallery("b", "a"))
 
 # %% [markdown]
 # Look at three things.
 #
-# 1. **The stripes are where the horse was**, in its own pose. Nobody ever showed the network this horse with stripes.
+# 1. **The stripes are where the horse was**, in its own pose and on its own ground. Nobody ever showed the network this horse with stripes.
 # 2. **They are not the stripes of the right answer.** They cannot be: which stripes a horse would have had is written nowhere in the picture.
-# 3. **Second figure, column "and back":** these *are* the zebra's own stripes, number and slant. They have travelled through a brown horse. How?
+# 3. **Second figure, column "and back":** these *are* the zebra's own stripes, or nearly so, in number and slant. They have travelled through a brown horse. How?
 #
 # The third point is one of the strangest things about this method; it has a {ref}`section of its own <hidden-message>`.
+# The faults deserve a look, too: pale halos around the animals, a rippled sky, trees that dissolve.
 
 # %%
 own = outputs["CycleGAN"]
@@ -614,16 +626,15 @@ if compare:  # the chapter's first picture
 #
 # ### What is asked
 #
-# A picture that convinces you convinces you; a table must ask questions that have one answer each.
-# For animals, in either direction:
+# A table must ask questions that have one answer each. For animals, in either direction:
 #
 # - **shape kept:** a judge (a small segmentation network that has learnt from drawn truth, as in chapter 1) says where it sees an animal. How much does that overlap with where the input has one?
-# - **coat:** of the pixels on the animal, which share does the judge take for the wanted coat?
+# - **coat:** of the pixels where the input's animal stands, which share does the judge take for the wanted coat?
 # - **ground:** how much has changed where no animal is? Nothing should.
 # - **error to the right answer:** the mean difference to the counterfactual.
 # - **diversity** of the answers and the error of the **ways back**.
 #
-# Chance stands beside every number: the input copied, the right answer *of another scene*, and the mean picture of the other pile, the same for every input.
+# Beside every number stand the best to be had, *real pictures*, and chance: the input copied, the right answer *of another scene*, and the mean picture of the other pile for every input.
 
 
 # %%
@@ -669,10 +680,12 @@ def animals(images, side):
 
 
 # %% [markdown]
-# Of the other sources we ask other things.
+# :::{admonition} What is asked of the other sources
+# :class: note dropdown
 # At night every pixel that shines should be a pane of this house: `windows` is the share of the shining pixels that are. The position of the panes is known from the plan.
-# For plans and photographs it is the FCN-score of chapter 1; plans need no network, every pixel is read as the class of the nearest colour.
+# Photographs get the FCN-score of chapter 1; plans need no network, since every pixel is read as the class of the nearest colour.
 # For sets without any truth, such as apples and oranges, a simple classifier (ridge regression on pictures of 8 × 8 pixels) says which share of the translations it takes for the other kind.
+# :::
 
 
 # %%
@@ -762,19 +775,20 @@ score_table("a", titles("a", "b"))
 # %% [markdown]
 # ### How to read the two tables
 #
-# Read the chance rows first, then see how far above them a method stands.
-# *Another scene* is a perfect zebra of the wrong place: it scores full marks for the coat and little for shape and ground.
-# *Input copied* is the opposite: shape and ground are perfect, and there is not one stripe.
-# So neither column means anything alone; translation is to have both.
+# Read the chance rows first.
+# *Input copied* has shape and ground as good as can be, and not one stripe.
+# *Another scene* is a perfect zebra in the wrong place: the judge finds its coat only where the two animals happen to overlap, and little of shape and ground is right.
+# So no column means anything alone; a translation has to be good in all of them.
+# (A diversity below 1 alone is no collapse either: copied horses are all different, but differ less than zebras, having no stripes.)
 #
 # And look at the **error to the right answer**.
 # Into zebras, copying the horse can beat every network in this column: stripes in the wrong place cost twice, once where one is missing and once where one is too many.
-# It is the same trap as the L1 loss of chapter 1, and the reason why we do not judge zebras by it.
+# It is the trap of chapter 1's L1 loss, and the reason why we do not judge zebras by it.
 # Into horses there is nothing to guess, and the column tells the truth.
 #
 # On two axes, *changed enough* against *kept enough*:
 
-# %% mystnb={"image": {"alt": "Scatter plot of this run's arms: share of the animal in a zebra's coat against overlap of the shape. Real zebras in the upper right corner, copied horses upper left, another scene lower right, CycleGAN nearest to the real zebras."}}
+# %% mystnb={"image": {"alt": "Scatter plot of both methods and of chance: share of the animal in a zebra's coat against overlap of the shape. Real zebras in the upper right corner, copied horses upper left, the mean picture lower left, another scene in the middle, CycleGAN nearest to the real zebras."}}
 if source == "safari":
     axes = {ARMS.get(arm, arm): ([m["to_b_coat"]], [m["to_b_shape"]]) for arm, m in run.metrics.items()}
     display(plots.scatter(axes, x="coat: share of the animal read as striped", y="shape kept (IoU)"))
@@ -783,12 +797,12 @@ if source == "safari":
 # (hidden-message)=
 # ### A hidden message
 #
-# Here is the riddle again: a zebra becomes a plain brown horse, the horse becomes a zebra, and it wears *the first zebra's stripes*.
+# The riddle again: a zebra becomes a plain brown horse, the horse becomes a zebra, and it wears *the first zebra's stripes*.
 # The cycle loss demands that; the discriminator forbids showing it. So the message has to be written where $D$ does not look: in differences of brown.
 # Chu and others found this in maps {cite:p}`chu2017`: details of aerial photographs came back from a map that did not show them.
 #
-# It can only be seen on the way **rich → poor → rich**. A horse does not need to hide anything in a zebra.
-# We ask how alike the stripes that came back are to the original ones (correlation of brightness within the animal: 1 the same, 0 unrelated). The control decides: a **real** horse of the same scene, in which nobody has hidden anything.
+# It can only be seen on the way **rich → poor → rich**: a zebra has stripes, which a horse cannot show. A horse has nothing that it must hide in a zebra.
+# We ask how alike the stripes that came back are to the original ones (correlation of brightness within the animal: 1 the same, 0 unrelated). The control decides: a **real** horse of the same scene, in which nobody has hidden anything. (Even that scores above 0, because mane, tail and hooves are dark on every zebra.)
 
 # %%
 middle = outputs["CycleGAN"]["fake_a"]  # b is the rich side of every drawn source: stripes, lit windows, colours
@@ -818,9 +832,9 @@ rows = [(name, *run.metrics[name].values()) for name in ways]
 plots.table([f"{b_name} made back from", "stripes returned ↑", "error ↓"], rows)
 
 # %% [markdown]
-# The proof in pictures. The second and the fourth column both look like a horse; only one of them carries a message.
+# The proof in pictures. The second and the fourth column both show a brown horse; only one carries a message.
 
-# %% mystnb={"image": {"alt": "Four zebras in rows; columns: the zebra; CycleGAN's own horse of it; the zebra made back from that horse, with the first zebra's stripes; a real horse of the same scene; and the zebra made from that, with other stripes."}}
+# %% mystnb={"image": {"alt": "Four zebras in rows; columns: the zebra; CycleGAN's own horse of it; the zebra made back from that horse, with nearly the first zebra's stripes; a real horse of the same scene; and the zebra made from that, with other stripes."}}
 proof = {
     "1 the original": test["b"][:4],
     "2 its own translation": middle[:4],
@@ -833,7 +847,7 @@ plots.grid(proof, scale=1.4)
 # %% [markdown]
 # How faint is the message? Noise wipes out what is fainter than itself, so we add some to the middle picture:
 
-# %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls slowly; from a real picture it is low throughout, because all zebras share something of their pattern."}}
+# %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls slowly; from a real picture it is low throughout."}}
 levels = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
 pictures = {"its own picture": middle} | ({"a real picture": test["a"]} if drawn else {})
 curves = {
@@ -843,14 +857,14 @@ plots.lines(curves, x="noise on the middle picture (standard deviation; it spans
 
 # %% [markdown]
 # The curve falls slowly: noise that you would call strong leaves most of the message standing. So it is not written in whispers.
-# Look at the second column of the proof from very near: ghosts of the stripes can be made out in the brown.
+# Look at the second column of the proof from very near: in the brown there are ghosts of stripes.
 # The two networks have agreed on a code that $D$ has not learnt to punish, and that you overlook because you see a horse. The paper's networks are far larger and trained far longer, so theirs can be fainter.
-# So a way back that looks perfect is no proof that the translation shows everything; and whoever publishes such a translation may publish more than meets the eye.
+# So a perfect way back is no proof that the translation shows everything; and whoever publishes such a translation may publish more than meets the eye.
 #
 # ### The claims
 #
 # Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
-# First what this run measured, beside your predictions; then all claims over the seeds.
+# First this run, beside your predictions; then all claims over the seeds.
 
 # %%
 run.claims_table(predictions)
@@ -862,9 +876,9 @@ plots.table(*results.claims_table("02_cyclegan"))
 # (c8)=
 # ## What does each term do?
 #
-# The figures below come from `make sweep CHAPTER=cyclegan`: the same notebook with seeds 0, 1 and 2, one dot each, for every variant that a claim is about and one seed for the others.
+# The figures below come from `make sweep CHAPTER=cyclegan`: the same notebook with seeds 0, 1 and 2, one dot each (one seed for variants without a claim).
 # They train a little shorter than the run above, so compare them with each other.
-# One thing differs from variant to variant. Dashed lines are chance; an empty line has not been run yet.
+# Each variant differs from the first in one thing. Dashed lines are chance; an empty line has not been run yet.
 
 
 # %%
@@ -893,7 +907,7 @@ TERMS = {
     "gan": "GAN alone", "cycle_alone": "cycle alone",
 }  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with lines for another scene and the copied input. CycleGAN and the variants with a forward cycle stand right in both; the cycle alone has no stripes."}}
+# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with a line for another scene. CycleGAN and the variants with a forward cycle stand right in both; the cycle alone has no stripes."}}
 dots(TERMS, KEPT, ["another scene"])
 
 # %% mystnb={"image": {"alt": "Dot plots of the same variants: errors of both ways back. A variant whose cycle was left out in one direction does not find back in that direction."}}
@@ -906,7 +920,7 @@ reel("arms", TERMS.values(), FIVE)
 # **Cycle alone** is the purest lesson: both ways back are excellent, and nothing asks for stripes. Whatever can be undone will do.
 # **GAN alone** has the stripes and loses the scene.
 # **Half a cycle** finds back only in the direction that was trained; the other direction is as free as the GAN alone.
-# The paper has the same order on Cityscapes, where it can be measured with a segmentation network (its Tables 2 to 5; pixel accuracy / class accuracy / class IoU):
+# The paper's own figures are from Cityscapes, which has labels to measure by (its Tables 2 to 5; pixel accuracy / class accuracy / class IoU):
 #
 # | | labels → photographs | photographs → labels |
 # | --- | --- | --- |
@@ -921,9 +935,15 @@ reel("arms", TERMS.values(), FIVE)
 # | feature loss + GAN | .06 / .04 / .01 | .50 / .10 / .06 |
 # | pix2pix, with pairs | .71 / .25 / .18 | .85 / .40 / .32 |
 #
-# (CoGAN shares weights between two generators, BiGAN/ALI also learns the inverse of its generator, SimGAN adds an L1 distance to the *input*, and "feature loss" takes that distance in the features of a VGG network.)
+# Into photographs, then, the forward cycle alone is even slightly ahead; only with both cycles are both directions good.
+#
+# :::{admonition} The other methods in the table
+# :class: note dropdown
+# CoGAN shares weights between two generators. BiGAN/ALI also learns the inverse of its generator. SimGAN adds an L1 distance to the *input*, and "feature loss" takes that distance in the features of a VGG network.
+# :::
+#
 # With people as judges, Table 1: they took 26.8 % of CycleGAN's aerial photographs and 23.2 % of its maps for real, and at most 2.6 % of any other's.
-# Of a cycle in one direction only the paper reports that training was often unstable, and collapsed mostly in the direction left out.
+# With a cycle in one direction only, says the paper, training was often unstable, and collapsed mostly in the direction left out.
 #
 # (c7-lambda)=
 # ### How much cycle?
@@ -973,6 +993,7 @@ reel("identity", TINT.values(), FIVE)
 # ## The same notebook, by night
 #
 # The method knows nothing about horses. With `source="day_night"` pile a holds houses by day and pile b other houses by night, and not one setting is changed.
+# The city is built of one stone (variety 0 of chapter 1), so a night has only one secret: which windows are lit.
 
 # %%
 CITY = {"night_full": "CycleGAN", "night_gan": "GAN alone"}
@@ -989,7 +1010,7 @@ dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, ["input copi
 # %% [markdown]
 # Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice.
 # Follow one house through the film. Lights belong on panes; a discriminator alone is content with lights anywhere.
-# And here, too, is a way from rich to poor and back. Which windows are lit, only the night shows; by day nothing does. When a night comes back from its day with the *same* windows lit, you know how that was told.
+# Here, too, one way is rich → poor → rich: night, day, night. Only the night shows *which* windows are lit. Compare the first and the third row of the film's last picture. If the *same* windows are lit again, the day between must have told which, even if none of its windows looks lit. Where is the message hidden?
 #
 # **Plans and photographs.** The hardest pair, and the one with numbers in the paper: chapter 1's task without chapter 1's pairs.
 
@@ -1006,7 +1027,7 @@ dots(LABELS, READ, ["another scene", "the mean picture"])
 # ## What else it has been used for
 #
 # The paper shows horses and zebras, apples and oranges, summer and winter, photographs as Monet, Cézanne, Van Gogh or Ukiyo-e would have painted them, paintings as photographs, shallow focus for pictures of flowers, and maps.
-# Our own gallery of real photographs is small: apples and oranges in shops (not the paper's: cut from the Grocery Store Dataset {cite:p}`klasson2019`, MIT licence; read from `$I2I_DATA/apple2orange_grocery`).
+# Our own gallery of real photographs is small: apples and oranges in shops (not the paper's: cut from the Grocery Store Dataset {cite:p}`klasson2019`; read from `$I2I_DATA/apple2orange_grocery`).
 
 # %%
 reel(
@@ -1015,15 +1036,15 @@ reel(
     "Five photographs of fruit, below them CycleGAN's translations, and below that the ways back",
 )
 
-# %% mystnb={"image": {"alt": "Dot plots for fruit of CycleGAN, the GAN alone and CycleGAN with identity: share of apples taken for oranges and of oranges taken for apples, with a line for real pictures, and the error of the way back."}}
+# %% mystnb={"image": {"alt": "Dot plots for fruit of CycleGAN, the GAN alone and CycleGAN with identity: share of apples taken for oranges and of oranges taken for apples, with lines for real pictures and copied inputs, and the error of the way back."}}
 FRUIT = {"fruit_full": "CycleGAN", "fruit_gan": "GAN alone", "fruit_identity": "CycleGAN + identity"}
 taken_for = {"to_b_taken": "apples taken for oranges", "to_a_taken": "oranges taken for apples"}
 dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures", "input copied"])
 
 # %% [markdown]
-# The classifier is not sure of real pictures either (dashed line), so a share above that line means nothing more.
+# The classifier is not sure of real pictures either (their dashed line), so a share above that line means nothing more.
 # Fooling it is easy, and the GAN alone does so as well. What the cycle adds is that *this* apple can be found again. Compare red and green ones in the last row: can you tell from the orange which it was? The network often can.
-# (Photographs: Grocery Store Dataset, © 2019 Marcus Klasson, MIT licence {cite:p}`klasson2019`, shrunk to 48 pixels.)
+# (Photographs © 2019 Marcus Klasson, MIT licence, shrunk to 48 pixels.)
 #
 # (c10)=
 # ## Break it
@@ -1031,21 +1052,21 @@ dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures
 # **A rider.** The most famous failure of the paper is a zebra with a striped rider: no horse of its training set carried anybody.
 # No horse of ours does, either. Here are some that do, and beside them other things that the network has never seen: a spotted animal, and a house.
 
-# %% mystnb={"image": {"alt": "Three horses with a rider in red and blue, and what the network makes of them: stripes spread over horse and rider, whose colours are lost in part."}}
+# %% mystnb={"image": {"alt": "Three horses with a rider in red and blue; what the network makes of them, with black and white over horse and rider; and the ways back, in which most of the rider's red and blue is lost."}}
 numbers = range(safari.FIRST_EVALUATION_SCENE, safari.FIRST_EVALUATION_SCENE + 3)
 riders = to_tensor(safari.draw(numbers, recipe.size, "plain", rider=True)[0])
 made = run.in_parts(model.translate, riders)
 back_again = run.in_parts(partial(model.translate, direction="BtoA"), made)
 plots.grid({"horse and rider": riders, "CycleGAN": made, "and back": back_again}, scale=1.4)
 
-# %% mystnb={"image": {"alt": "A spotted animal, an animal with patches, a drawn house and plain noise, beside what the network makes of each: stripes where it finds something that it takes for a horse, and a tinted copy elsewhere."}}
+# %% mystnb={"image": {"alt": "A spotted animal, an animal with patches, a drawn house and plain noise, beside what the network makes of each: black and white marks on the animals, but also where no animal is, among the colours of grass and sky."}}
 others = [to_tensor(safari.draw(numbers[:1], recipe.size, coat)[0]) for coat in ("spots", "patches")]
 others += [facades.evaluation("procedural", recipe.size, count=1)["target"], 0.5 * noise[:1].clamp(-1, 1)]
 unusual = torch.cat(others)
 plots.grid({"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)}, scale=1.4)
 
 # %% [markdown]
-# The network does not know what a horse is. It knows that what is brown and lies in front of grass has to be striped.
+# The network does not know what a horse is, nor where it ends. It has learnt which colours and textures have to become black and white, so it may paint stripes on a rider, on a house, even into noise.
 #
 # **Shape.** The paper's dogs did not become cats: colours and textures change, shapes stay.
 # The parameter `upside_down` makes a task where the right answer *is* shape: all zebras, their grass and their sky stand on their heads. The same four networks, the same losses:
@@ -1061,7 +1082,7 @@ dots(SHAPE, KEPT | {"way_back_a": BACK["way_back_a"]}, ["another scene"])
 # The last column is the treacherous one: the way back can be good although the translation is wrong.
 # What the generator computes at one place depends on the neighbourhood of that place. To turn a horse on its head, every pixel would have to hear from the other end of the picture.
 #
-# **Colour flip.** Users of the official code sometimes see pictures come out with inverted colours, and stay so.
+# **Colour flip.** Users of the official code sometimes see all colours come out inverted, and training never mends it.
 # The cycle cannot object: if $G$ inverts and $F$ inverts again, nothing is lost. What can?
 # Here every translation of this run is inverted by hand, to see which loss would notice:
 
@@ -1076,7 +1097,7 @@ with torch.no_grad():
 plots.table(["translation", "mean number of d_b (1 is real)", "identity error: mean change of a real b by g_ab"], rows)
 
 # %% [markdown]
-# The identity loss notices at once, which is why the maintainers advise it. The discriminator can notice as well, if inverted pictures are rare in its pile and it has learnt that they are.
+# The identity loss notices at once, which is why the maintainers advise it. The discriminator may or may not: while it learnt, nobody showed it an inverted picture, so its number for one is a guess, and may even be the better one.
 #
 # **The message, by hand.** In a running notebook, choose the picture and the noise yourself:
 
@@ -1170,18 +1191,20 @@ widgets.live(
 #
 # ```{solution} ex-one-way
 # :class: dropdown
-# Without $F$ there is no forward cycle, so only the adversarial loss is left. $D_X$ and the backward cycle you may drop and keep the forward cycle; then nothing asks $F$'s answers on real $y$ to look like $X$, and the paper reports that such runs are often unstable.
+# Without $F$ there is no forward cycle, so only the adversarial loss is left. You may drop $D_X$ and the backward cycle, and keep the forward cycle; but then nothing asks $F$'s answers on real $y$ to look like $X$, and the paper reports that such runs are often unstable.
 # ```
 #
 # ```{exercise}
 # :label: ex-blur
-# Train with a cycle loss that compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of {ref}`the hidden message <hidden-message>` again. What happens to the stripes that return, and to the ghosts?
+# Train with a cycle loss of your own, a function of (`"a"` or `"b"`, the image, where its way back led) that returns one number. This one compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of {ref}`the hidden message <hidden-message>` again. What happens to the stripes that return, and to the ghosts?
 # ```
 #
 # ```{solution} ex-blur
 # :class: dropdown
 # A project without a fixed answer. The way back is no longer paid for fine detail, so there is less reason to hide it. If you are right, the stripes returned fall towards those of a real horse.
 # ```
+#
+# The last cell checks the discriminators' loss. Break `discriminator_loss` above (forget the half, exchange real and made, take sums), run its cell again and then this one: does it name your mistake?
 
 # %%
 checks.check_least_squares_loss(discriminator_loss)
@@ -1195,13 +1218,13 @@ checks.check_least_squares_loss(discriminator_loss)
 # make run CHAPTER=cyclegan PROFILE=paper SOURCE=horse2zebra
 # ```
 #
-# Where paper and official code differ we follow the code, which has the identity terms on; `SET="lambda_identity=0"` gives the paper's text.
+# If paper and official code differ, we follow the code, which has the identity terms on; `SET="lambda_identity=0"` gives the paper's text.
 
 # %%
 plots.table(*profiles(RECIPES))
 
 # %% [markdown]
-# One step at 256 pixels costs about 940 billion multiplications with the identity terms and 640 billion without, twenty times a step of pix2pix.
+# One step at 256 pixels costs about 640 billion multiplications, and 940 billion with the identity terms: some twenty times a step of pix2pix.
 # Without a GPU the profile asks for `allow_slow=True`; with `steps=1` it shows that one true step fits your machine.
 # What we have not done is run it to the end, so this chapter shows no result at that size.
 #
@@ -1223,7 +1246,7 @@ plots.table(*profiles(RECIPES))
 #
 # **In three sentences.** Two discriminators make the translations look like the other pile, and say nothing about which picture became which.
 # The cycle demands a way back, which makes collapse expensive, but not a permutation, a flipped colour or a hidden message.
-# That shapes stay where they are is a gift of the network, not of the loss; where shape has to change, the gift becomes a limit.
+# That shapes stay where they are is a gift of the network, not of the loss; if a shape has to change, the gift becomes a limit.
 #
 # :::{admonition} Quiz
 # :class: tip dropdown
