@@ -19,7 +19,7 @@
 #
 # Turn these horses into zebras. You get a pile of horses and a pile of *other* zebras, in other places and poses, and nobody tells you which belongs to which.
 #
-# ![Four rows of five pictures. First row: brown horses on meadow and savannah. Second row, GAN alone: striped animals whose legs are lost in much the same speckled ground for every horse. Third row, CycleGAN: a striped animal in the pose of each horse, on the horse's own ground, with pale halos. Fourth row, and back: brown horses again, close to those of the first row.](../book/results/cyclegan_opening.png)
+# ![Four rows of five pictures. First row: brown horses on meadow and savannah. Second row, GAN alone: striped animals whose legs are lost in much the same speckled ground for every horse. Third row, CycleGAN: a striped animal in the pose of each horse, on the horse's own ground, with pale halos. Fourth row, and back: brown horses again, close to those of the first row.](../book/results/cyclegan_opening.webp)
 #
 # The first row is what goes in. The second is what comes out if only a discriminator teaches: stripes, but one speckled ground for every horse. Where have the hills and the savannah gone?
 # The third row is CycleGAN. It adds a single demand, which the fourth row shows: *there and back again, you should stand where you started.*
@@ -617,9 +617,9 @@ for side, other in ("ab", "ba"):  # kept beside the results: input, translation,
     Image.fromarray(strip([row[:5] for row in rows])).save(run.figure(f"strip_{side}.png"))
 if compare:  # the chapter's first picture
     rows = [test["a"], outputs["GAN alone"]["fake_b"], own["fake_b"], own["cycled_a"]]
-    opening = Image.fromarray(strip([row[:5] for row in rows])).quantize(256)
+    opening = Image.fromarray(strip([row[:5] for row in rows]))
     large = opening.resize((3 * opening.width, 3 * opening.height), Image.Resampling.NEAREST)
-    large.save(run.figure("opening.png"), optimize=True)
+    large.save(run.figure("opening.webp"), lossless=True)
 
 # %% [markdown]
 # ## Measuring
