@@ -86,8 +86,7 @@ from torch import nn
 from i2i_tutor import chapter, checks, losses, plots, widgets
 from i2i_tutor.data import facades, safari, unpaired
 from i2i_tutor.data.streams import to_tensor, to_uint8
-from i2i_tutor.files import book_file
-from i2i_tutor.film import Film, read_frames, scrub, strip
+from i2i_tutor.film import Film, leaf, scrub, strip
 from i2i_tutor.measuring import judges, metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.cyclegan import RECIPES, AdversarialCycleGAN, CycleGAN
@@ -894,11 +893,6 @@ def dots(arms, measures, chance=()):
     return plots.dots(results.panels(swept, arms, measures), marks)
 
 
-def reel(name, labels, alt):
-    """Pictures of seed 0 of several variants: input, translation, way back and right answer, five of each."""
-    return scrub(read_frames(book_file(f"results/cyclegan_{name}.webp")), labels, alt, enlarge=3)
-
-
 FIVE = "Five inputs, below them what the variant makes of them, then its ways back, and last the right answers"
 KEPT = {"to_b_coat": "zebra's coat (share)", "to_b_shape": "shape kept (IoU)"}
 BACK = {"way_back_a": "error horse → horse", "way_back_b": "error zebra → zebra"}
@@ -914,7 +908,7 @@ dots(TERMS, KEPT, ["another scene"])
 dots(TERMS, BACK)
 
 # %%
-reel("arms", TERMS.values(), FIVE)
+leaf("cyclegan_arms", TERMS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
 # **Cycle alone** is the purest lesson: both ways back are excellent, and nothing asks for stripes. Whatever can be undone will do.
@@ -953,7 +947,7 @@ LAMBDAS = {"lambda_1": "lambda 1", "full": "lambda 10", "lambda_100": "lambda 10
 dots(LAMBDAS, {"to_b_coat": KEPT["to_b_coat"], **BACK})
 
 # %%
-reel("lambda", LAMBDAS.values(), FIVE)
+leaf("cyclegan_lambda", LAMBDAS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
 # $\lambda$ is the dial between the two axes.
@@ -984,7 +978,7 @@ TINT = {"full": "CycleGAN", "identity": "CycleGAN + identity"}
 dots(TINT, {"to_b_ground": "change of ground, to zebra", "to_a_ground": "to horse", "to_b_coat": "zebra's coat"})
 
 # %%
-reel("identity", TINT.values(), FIVE)
+leaf("cyclegan_identity", TINT.values(), FIVE, enlarge=3)
 
 # %% [markdown]
 # Without them $G$ is free to make all grass a little yellower and all skies a little greyer, as long as $F$ takes it back: a tint that can be undone costs the cycle nothing.
@@ -997,11 +991,11 @@ reel("identity", TINT.values(), FIVE)
 
 # %%
 CITY = {"night_full": "CycleGAN", "night_gan": "GAN alone"}
-reel(
-    "night",
+leaf(
+    "cyclegan_night",
     ["GAN alone, day to night", "CycleGAN, day to night", "CycleGAN, night to day"],
-    "Five houses, below them their translations, then the ways back, and last the right answers",
-)
+    "Five houses, below them their translations, then the ways back, and last the right answers", enlarge=3,
+)  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots of CycleGAN and the GAN alone on day and night: errors to the right answer both ways, and the share of shining pixels that lie on panes, with lines for the copied input and for another house."}}
 measures = {"to_b_counterfactual": "error, to night", "to_a_counterfactual": "error, to day"}
@@ -1030,11 +1024,11 @@ dots(LABELS, READ, ["another scene", "the mean picture"])
 # Our own gallery of real photographs is small: apples and oranges in shops (not the paper's: cut from the Grocery Store Dataset {cite:p}`klasson2019`; read from `$I2I_DATA/apple2orange_grocery`).
 
 # %%
-reel(
-    "fruit",
+leaf(
+    "cyclegan_fruit",
     ["apples, as oranges, and back", "oranges, as apples, and back"],
-    "Five photographs of fruit, below them CycleGAN's translations, and below that the ways back",
-)
+    "Five photographs of fruit, below them CycleGAN's translations, and below that the ways back", enlarge=3,
+)  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots for fruit of CycleGAN, the GAN alone and CycleGAN with identity: share of apples taken for oranges and of oranges taken for apples, with lines for real pictures and copied inputs, and the error of the way back."}}
 FRUIT = {"fruit_full": "CycleGAN", "fruit_gan": "GAN alone", "fruit_identity": "CycleGAN + identity"}
@@ -1073,7 +1067,7 @@ plots.grid({"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)
 
 # %%
 SHAPE = {"full": "CycleGAN, upright", "upside_down": "CycleGAN, upside down"}
-reel("shape", SHAPE.values(), FIVE)
+leaf("cyclegan_shape", SHAPE.values(), FIVE, enlarge=3)
 
 # %% mystnb={"image": {"alt": "Dot plots of the upright and the upside-down task: zebra's coat, shape kept, with a line for another scene, and the error of the way back. Upside down the shape is lost."}}
 dots(SHAPE, KEPT | {"way_back_a": BACK["way_back_a"]}, ["another scene"])

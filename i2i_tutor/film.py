@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from i2i_tutor.contract import check_whole
 from i2i_tutor.data.streams import to_pictures
+from i2i_tutor.files import book_file
 
 
 def log_spaced(steps: int) -> list[int]:
@@ -73,6 +74,15 @@ def _translate(method: Any, images: Tensor) -> Tensor:
     return method.translate(images)
 
 
+def leaf(name: str, labels: Iterable[str], alt: str, enlarge: int = 2) -> HTML:
+    """The film ``book/results/NAME.webp``, made of a sweep's pictures, to leaf through; a sentence if there is none."""
+    try:
+        path = book_file(f"results/{name}.webp")
+    except FileNotFoundError:
+        return HTML("<p>These runs have not been made yet, so there are no pictures of them.</p>")
+    return scrub(read_frames(path), list(labels), alt, enlarge)
+
+
 def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
     """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
 
@@ -117,5 +127,5 @@ _SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-s
 
 def _data_uri(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=55)
+    picture.save(buffer, "WEBP", quality=75)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

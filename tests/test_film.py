@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from i2i_tutor.data.streams import Stream
-from i2i_tutor.film import Film, log_spaced, read_frames, scrub, strip
+from i2i_tutor.film import Film, leaf, log_spaced, read_frames, scrub, strip
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix
 from i2i_tutor.training import fit
 
@@ -113,3 +113,20 @@ def test_pictures_that_make_no_film_are_refused(tmp_path):
 def _film(*paths):
     tool = Path(__file__).parents[1] / "tools/film.py"
     return subprocess.run([sys.executable, tool, *map(str, paths)], capture_output=True, text=True)
+
+
+def test_a_film_of_a_sweep_is_shown_or_said_to_be_missing(tmp_path, monkeypatch):
+    def book_file(name):
+        if not (tmp_path / name).is_file():
+            raise FileNotFoundError(name)
+        return tmp_path / name
+
+    monkeypatch.setattr("i2i_tutor.film.book_file", book_file)
+    (tmp_path / "results").mkdir()
+    first, *rest = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    first.save(tmp_path / "results/toy.webp", "WEBP", save_all=True, append_images=rest)
+    assert leaf("toy", ["one", "two"], "two colours").data.count("<img") == 2
+    assert (
+        leaf("other", ["one"], "none").data
+        == "<p>These runs have not been made yet, so there are no pictures of them.</p>"
+    )
