@@ -993,18 +993,23 @@ leaf("cyclegan_identity", TINT.values(), FIVE, enlarge=3)
 CITY = {"night_full": "CycleGAN", "night_gan": "GAN alone"}
 leaf(
     "cyclegan_night",
-    ["GAN alone, day to night", "CycleGAN, day to night", "CycleGAN, night to day"],
-    "Five houses, below them their translations, then the ways back, and last the right answers", enlarge=3,
+    ["day to night, and back", "night to day, and back"],
+    "Five houses, below them CycleGAN's translations, then the ways back, and last the right answers", enlarge=3,
 )  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Dot plots of CycleGAN and the GAN alone on day and night: errors to the right answer both ways, and the share of shining pixels that lie on panes, with lines for the copied input and for another house."}}
+# %% mystnb={"image": {"alt": "Dot plots of day and night, one dot per run: errors to the right answer both ways, and the share of shining pixels that lie on panes, with lines for the copied input, another house and the mean picture. CycleGAN is far from the copied input and no better than the mean picture."}}
 measures = {"to_b_counterfactual": "error, to night", "to_a_counterfactual": "error, to day"}
-dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, ["input copied", "another scene"])
+lines = ["input copied", "another scene", "the mean picture"]
+dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, lines)
 
 # %% [markdown]
-# Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice.
-# Follow one house through the film. Lights belong on panes; a discriminator alone is content with lights anywhere.
-# Here, too, one way is rich → poor → rich: night, day, night. Only the night shows *which* windows are lit. Compare the first and the third row of the film's last picture. If the *same* windows are lit again, the day between must have told which, even if none of its windows looks lit. Where is the message hidden?
+# Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice. And it says: this has not come out.
+# The nights have the colours of night and lamps of the right size and number. But look where the lamps hang: often between the windows, and one run differs from the next.
+# It is the *permuted mapping* of the beginning, in the wild. The discriminator sees patches with lamps at believable distances, the cycle can read every lamp back, and nobody has said that a lamp is a window.
+# With horses the lazy answer, stripes on the animal, was the right one; with windows of four pixels it is not, or not in so few steps.
+#
+# The last picture holds a small miracle all the same. Its way is rich → poor → rich: night, day, night, and only the night shows *which* windows are lit.
+# The day between is a mess in which no window looks lit. Yet compare the first row with the third: the same windows are lit again. Where is the message hidden?
 #
 # **Plans and photographs.** The hardest pair, and the one with numbers in the paper: chapter 1's task without chapter 1's pairs.
 
