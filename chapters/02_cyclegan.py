@@ -1042,7 +1042,7 @@ dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures
 
 # %% [markdown]
 # The classifier is not sure of real pictures either (their dashed line), so a share above that line means nothing more.
-# Fooling it is easy, and the GAN alone does so as well. What the cycle adds is that *this* apple can be found again. Compare red and green ones in the last row: can you tell from the orange which it was? The network often can.
+# Fooling it is easy. What the cycle should add is that *this* apple can be found again: compare red and green ones in the last row, and ask whether you could have told them apart as oranges.
 # (Photographs © 2019 Marcus Klasson, MIT licence, shrunk to 48 pixels.)
 #
 # (c10)=
