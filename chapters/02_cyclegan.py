@@ -901,7 +901,7 @@ TERMS = {
     "gan": "GAN alone", "cycle_alone": "cycle alone",
 }  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with a line for another scene. CycleGAN and the variants with a forward cycle stand right in both; the cycle alone has no stripes."}}
+# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with a line for another scene. CycleGAN stands right in both on every seed, the variants with half a cycle and the GAN alone left of it in the shape; the cycle alone is scattered to the left in both."}}
 dots(TERMS, KEPT, ["another scene"])
 
 # %% mystnb={"image": {"alt": "Dot plots of the same variants: errors of both ways back. A variant whose cycle was left out in one direction does not find back in that direction."}}
@@ -911,7 +911,8 @@ dots(TERMS, BACK)
 leaf("cyclegan_arms", TERMS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
-# **Cycle alone** is the purest lesson: both ways back are excellent, and nothing asks for stripes. Whatever can be undone will do.
+# **Cycle alone** is the purest lesson. Both ways back are excellent; now look at what lies between: meadows turned into savannah and savannah into meadow, stripes that run on into the grass. Whatever can be undone will do.
+# (That there are stripes at all is the backward cycle's doing: to give a zebra back, $G$ must be able to paint one.)
 # **GAN alone** has the stripes and loses the scene.
 # **Half a cycle** finds back only in the direction that was trained; the other direction is as free as the GAN alone.
 # The paper's own figures are from Cityscapes, which has labels to measure by (its Tables 2 to 5; pixel accuracy / class accuracy / class IoU):
