@@ -943,7 +943,7 @@ leaf("cyclegan_arms", TERMS.values(), FIVE, enlarge=3)
 # (c7-lambda)=
 # ### How much cycle?
 
-# %% mystnb={"image": {"alt": "Dot plots for lambda 1, 10 and 100: with 1 the ways back are worst; with 100 they are best and the zebra's coat suffers."}}
+# %% mystnb={"image": {"alt": "Dot plots for lambda 1, 10 and 100: with 1 the ways back are worst; with 100 they are as good as with 10, and the zebra's coat is gone."}}
 LAMBDAS = {"lambda_1": "lambda 1", "full": "lambda 10", "lambda_100": "lambda 100"}
 dots(LAMBDAS, {"to_b_coat": KEPT["to_b_coat"], **BACK})
 
@@ -952,7 +952,8 @@ leaf("cyclegan_lambda", LAMBDAS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
 # $\lambda$ is the dial between the two axes.
-# With 1 the discriminators have the say, and the scene drifts; with 100 the cycle has it, and the safest way to be read back is to change little.
+# With 1 the discriminators have the say, and the scene drifts: much the same ground for everyone.
+# With 100 the cycle has it, and nobody listens to the discriminators any more. What comes out is a code, pale animals on the wrong ground, with stripes in the sky; and the way back from it is as good as ever.
 # The paper's 10 lies between.
 #
 # (c6)=
