@@ -1197,7 +1197,7 @@ widgets.live(
 #
 # ```{exercise}
 # :label: ex-blur
-# Train with a cycle loss of your own, a function of (`"a"` or `"b"`, the image, where its way back led) that returns one number. This one compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of {ref}`the hidden message <hidden-message>` again. What happens to the stripes that return, and to the ghosts?
+# Train with a cycle loss of your own, a function of (`"a"` or `"b"`, the image, where its way back led) that returns one number. This one compares blurred pictures: `blurred = lambda side, image, cycled: (F.avg_pool2d(cycled, 4) - F.avg_pool2d(image, 4)).abs().mean()`, then `model, _, _ = train("blurred", CycleGAN, recipe, blurred)` and `outputs["CycleGAN"] = there_and_back(model)`. Run the cells of the section on the hidden message again. What happens to the stripes that return, and to the ghosts?
 # ```
 #
 # ```{solution} ex-blur
