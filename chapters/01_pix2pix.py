@@ -878,7 +878,7 @@ plots.table(*results.table(swept, WEIGHTS | {"l1": "L1 alone"} | CHANCE, SHOWN |
 leaf("pix2pix_lambda", list(WEIGHTS.values())[1:], FIVE)
 
 # %% [markdown]
-# The weight moves the method between its two ends: the larger it is, the softer the pictures and the closer to the plan. (Of 1 and 100 a single seed has been run.)
+# The weight moves the method between its two ends: the larger it is, the softer the pictures and the closer to the plan. (Of 1 a single seed has been run.)
 # The paper's 100 belongs to real photographs at 256 pixels and many more steps.
 #
 # ### Is the noise used?
