@@ -65,6 +65,12 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
             light = SEARCH_SCRIPTS.sub("", light)
         if light != text:
             path.write_text(light, encoding="utf-8")
+    for source_map in out.glob("_static/**/*.map"):  # 3.5 MB, for those who mend the theme's scripts
+        source_map.unlink()
+    for asset in out.glob("_static/**/*.[cj]s*"):
+        text = asset.read_text(encoding="utf-8")
+        if "sourceMappingURL" in text:
+            asset.write_text(re.sub(r"/[/*]# sourceMappingURL=\S+( \*/)?", "", text), encoding="utf-8")
     if (out / THEME_STYLE).exists():
         _shrink_icons(out, "".join(pages.values()))
 
