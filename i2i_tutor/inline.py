@@ -69,7 +69,8 @@ def diagram(
         f'viewBox="{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}" '
         f'style="display:block;width:100%;max-width:{1.15 * (right - left):.0f}px;margin:1em auto" '
         'font-family="sans-serif" font-size="14" fill="none" stroke="currentColor">'
-        '<defs><marker id="i2i-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="i2i-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0L8 4L0 8Z" fill="currentColor" stroke="none"/></marker></defs>'
         + "".join(parts).replace("<text ", '<text fill="currentColor" ')
         + "</svg>"

@@ -25,7 +25,7 @@ from i2i_tutor import parameters
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_CELL = 26  # lines of code, of at most 84 columns, in a cell that stands open on the page
 LONGEST_FOLDED = 40  # in one that the page folds, with a line that says what is in it
-MEDIAN_CELL = 14  # of the open cells
+MEDIAN_CELL = 15  # of the open cells
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
