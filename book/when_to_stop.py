@@ -50,6 +50,7 @@ HEALTHY = SICK["runs"].get("healthy", {"curves": {}, "held_out": []})
 TERMS = {"discriminator": "D's loss", "gan": "G's GAN term", "l1": "distance L1"}
 
 
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: drawing a run beside the healthy one"}
 def curves(name):
     """The terms of a run (bold) beside those of the healthy one (thin, dashed)."""
     found = SICK["runs"][name]
