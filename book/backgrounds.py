@@ -38,7 +38,10 @@ plt.rcParams.update(plots.STYLE | {"figure.constrained_layout.use": True})
 # The discriminator $D$ learns to tell real from made, the generator $G$ learns to fool it:
 #
 # $$
-# \min_G \max_D \; \mathbb E_y[\log D(y)] + \mathbb E_z[\log(1 - D(G(z)))].
+# \begin{split}
+# \min_G \max_D \; &\mathbb E_y[\log D(y)] \\
+# &+ \mathbb E_z[\log(1 - D(G(z)))].
+# \end{split}
 # $$
 #
 # The mean is no longer safe: it looks like nothing in the data, so $D$ finds it at once.

@@ -206,17 +206,17 @@ plots.lines(
 # With noise $z$, of which more below, this is a {term}`conditional GAN` (cGAN):
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # \mathcal L_{cGAN} &= \mathbb E_{x,y}[\log D(x, y)] \\
 # &+ \mathbb E_{x,z}[\log(1 - D(x, G(x, z)))] ,
-# \end{aligned}
+# \end{split}
 # $$
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # G^* = \arg &\min_G \max_D \mathcal L_{cGAN} \\
 # &+ \lambda\, \mathbb E \lVert y - G(x, z) \rVert_1 .
-# \end{aligned}
+# \end{split}
 # $$
 #
 # In words: $D$ maximises how well it tells real from made; $G$ minimises that, plus $\lambda$ times its distance to the target.

@@ -495,37 +495,37 @@ def identity_loss(same, image, weight=5.0):
 # Write $\mathcal L_{GAN}(G, D_Y)$ for the game about $Y$. In the paper's formula (its equation 1):
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # \mathcal L_{GAN}(G, D_Y) &= \mathbb E_y[\log D_Y(y)] \\
 # &+ \mathbb E_x[\log(1 - D_Y(G(x)))] .
-# \end{aligned}
+# \end{split}
 # $$ (cyclegan-gan)
 #
 # $D_Y$ maximises it and $G$ minimises it; in practice each pays the least squares above.
 # The cycle's two halves (equation 2) and the full objective (equation 3), with $\lambda = 10$ in the paper:
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # \mathcal L_{cyc}(G, F) &= \mathbb E_x \lVert F(G(x)) - x \rVert_1 \\
 # &+ \mathbb E_y \lVert G(F(y)) - y \rVert_1 ,
-# \end{aligned}
+# \end{split}
 # $$ (cyclegan-cycle)
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # \mathcal L(G, F, D_X, D_Y) &= \mathcal L_{GAN}(G, D_Y) \\
 # &+ \mathcal L_{GAN}(F, D_X) \\
 # &+ \lambda\, \mathcal L_{cyc}(G, F) ,
-# \end{aligned}
+# \end{split}
 # $$ (cyclegan-full)
 #
 # and what is wanted is (equation 4)
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # G^*, F^* = \arg &\min_{G, F}\, \max_{D_X, D_Y} \\
 # &\mathcal L(G, F, D_X, D_Y) .
-# \end{aligned}
+# \end{split}
 # $$ (cyclegan-aim)
 #
 # In words: both generators together minimise what they pay to both discriminators, plus $\lambda$ times the mean error of both ways back, while each discriminator does its best to tell real from made.
