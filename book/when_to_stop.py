@@ -98,9 +98,9 @@ case("healthy", PLANS)
 #
 # ## 1. D wins
 #
-# The discriminator moves ten times for every step of the generator, sees large patches, and no L1 term helps $G$.
+# The discriminator moves five times for every step of the generator, sees large patches, and no L1 term helps $G$.
 
-# %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run in which D moves ten times a step, beside the healthy run's."}}
+# %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run in which D moves five times a step, beside the healthy run's."}}
 case("d_wins", PLANS)
 
 # %% [markdown]

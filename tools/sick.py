@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from i2i_tutor.files import write_atomically
 from i2i_tutor.film import strip
 from i2i_tutor.measuring import results
 from i2i_tutor.measuring.provenance import provenance
+from i2i_tutor.methods.base import Scene, Turn
 from i2i_tutor.methods.pix2pix import RECIPES, Pix2Pix, Pix2PixRecipe
 from i2i_tutor.training import fit
 from i2i_tutor.training.history import TrainingError
@@ -34,9 +36,16 @@ HEALTHY = replace(RECIPES["fast"], steps=STEPS, average=0.0)
 
 
 def greedy(method: Pix2Pix) -> None:
-    """D moves ten times for every step of G."""
-    discriminator, generator = method.turns
-    method.turns = (*[discriminator] * 10, generator)
+    """D moves five times for every step of G."""
+    first, generator = method.turns
+
+    def again(scene: Scene, number: int) -> dict[str, torch.Tensor]:
+        return {f"discriminator {number}": method.discriminator_loss(scene)["discriminator"]}
+
+    more = range(2, 6)
+    for number in more:
+        setattr(method, f"again_{number}", partial(again, number=number))
+    method.turns = (first, *(Turn(f"again_{number}", first.moves) for number in more), generator)
 
 
 def mixed(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
