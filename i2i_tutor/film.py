@@ -94,7 +94,7 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
     items = []
     for frame, label in zip(frames, labels, strict=True):
         text = html.escape(f"{alt}: {label}", quote=True)
-        source = data_uri(frame, quality=75)  # the page enlarges it, so that it stays small on the way
+        source = data_uri(frame)  # the page enlarges it, so that it stays small on the way
         items.append(
             f'<figure><img alt="{text}" src="{source}" style="width:100%;image-rendering:pixelated">'
             f"<figcaption>{html.escape(label)}</figcaption></figure>"

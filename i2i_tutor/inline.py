@@ -13,7 +13,7 @@ PITCH = (140, 84)  # pixels between the middles of two boxes: across, down
 LETTER, LINE = 7.4, 30  # pixels: the width of a letter, the height of a box
 
 
-def data_uri(picture: np.ndarray, quality: int = 85) -> str:
+def data_uri(picture: np.ndarray, quality: int = 75) -> str:
     """A uint8 picture ``(H, W, 3)`` as the address of a WebP image that needs no file."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "WEBP", quality=quality)
