@@ -81,7 +81,7 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
 
 
 def _store(folder: Path, page: Path, match: re.Match) -> str:
-    """Put a picture that travels inside a page, as a notebook needs it, into a file that loads when it comes in sight."""
+    """Put a picture that travels inside a page, as notebooks need it, into a file that loads when it comes in sight."""
     data = base64.b64decode(match[1])
     target = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.webp"
     target.write_bytes(data)
