@@ -786,7 +786,7 @@ SHOWN = {
     "frechet": "Fréchet (world) ↓",
     "sharpness": "sharpness → 1",
 }
-PAPER = ("paper: pixel acc.", "class acc.", "class IoU")
+PAPER = ("paper: pixel acc.", "paper: class acc.", "paper: class IoU")
 
 
 FIVE = "Five inputs, below them what each arm paints, below that the real pictures"
@@ -1015,7 +1015,11 @@ figure7 = {
 }
 channels = {"colours_l": "L", "colours_a": "a", "colours_b": "b"}
 shown = {"l1": "L1", "cgan": "cGAN", "l1_cgan": "L1 + cGAN", "one grey": "one grey"}
-plots.table(*results.table(swept, shown, channels, figure7, ("paper: L", "a", "b")))
+plots.table(
+    *results.table(
+        swept, shown, channels, figure7, ("paper: L", "paper: a", "paper: b")
+    )
+)
 
 # %% [markdown]
 # The discriminator brings all three closer to the photographs, lightness most: a blur has neither black nor white. In a and b the step is smaller than the paper's.

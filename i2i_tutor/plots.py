@@ -242,7 +242,10 @@ def histogram(values: Mapping[str, Tensor], x: str, mark: Mapping[str, float] | 
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    """A table for the page; floats with three decimals, tiny ones with two digits, True and False as words."""
+    """A table for the page; floats with three decimals, small ones with two digits, True and False as words.
+
+    What is smaller than 1e-5 is rounding, and stands as 0.
+    """
 
     def cell(value: object) -> str:
         if value is None:
@@ -250,7 +253,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, float):
-            return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
+            return f"{value:.3f}" if abs(value) >= 5e-4 else "0.000" if abs(value) < 1e-5 else f"{value:.2g}"
         return str(value)
 
     text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]

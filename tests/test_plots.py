@@ -11,8 +11,8 @@ from i2i_tutor.training import History
 
 
 def test_tables_write_numbers_and_words():
-    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0)]).data
-    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |"]
+    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0), (-9.5e-8, -0.002)]).data
+    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |", "| 0.000 | -0.002 |"]
 
 
 def test_a_grid_has_a_tile_per_image_with_its_title_and_a_caption(tmp_path):

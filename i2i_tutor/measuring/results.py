@@ -73,7 +73,10 @@ def table(
     found = [by_arm(rows, metric) for metric in measures]
     lines = []
     for arm, name in names.items():
-        each = [" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found]
+        each = [
+            " / ".join(f"{round(value, 3) + 0.0:.3f}" for value in values.get(arm, [])) or None  # no "-0.000"
+            for values in found
+        ]
         lines.append([name, *each, *paper.get(arm, [None] * len(titles))])
     header = "" if isinstance(arms, Mapping) else "arm"
     return [header, *measures.values(), *titles], lines
