@@ -94,11 +94,16 @@ PLANS = "Five plans that the training has not seen, what the network makes of th
 case("healthy", PLANS)
 
 # %% [markdown]
-# Three hundred steps, a quarter of what chapter 1 takes. Nothing ends here: the pictures still change at the last step, and no curve says so.
+# Three hundred steps, a quarter of what chapter 1 takes.
+# Both players stay in the game: $D$ is somewhat ahead, below the line of the undecided, and $G$'s term above it stops growing.
+# The distance to photographs falls on houses of the training and on unseen ones alike (dots).
+# Nothing ends here: the pictures still change at the last step, and no curve says so.
 #
 # ## 1. D wins
 #
 # The discriminator moves five times for every step of the generator, sees large patches, and no L1 term helps $G$.
+# **This one the curves do show.** $G$'s term is several times the healthy one's from the start and stays there: whatever it tries, it is found out.
+# At last $D$'s loss falls towards 0, and the pictures are specks, at the last step as at the hundredth.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run in which D moves five times a step, beside the healthy run's."}}
 case("d_wins", PLANS)
@@ -107,6 +112,8 @@ case("d_wins", PLANS)
 # ## 2. It does not look at its input
 #
 # $D$ sees pictures alone, and there is no L1 term: nothing says *which* house.
+# **By their curves this is the healthiest of all**: both players at the line of the undecided, to the last step. And all five plans get one and the same façade.
+# Look at two inputs beside each other; no loss does.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run whose D does not see the plan, beside the healthy run's."}}
 case("no_input", PLANS)
@@ -115,6 +122,9 @@ case("no_input", PLANS)
 # ## 3. Steps too long
 #
 # Thirty times the learning rate.
+# It begins with losses far above the line of the undecided: both players overshoot.
+# Then everything seems to mend, and the distance ends even *lower* than the healthy one's. But the texture never came: what is left is the blur that L1 alone would give.
+# A curve that recovers is no picture that does.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run with thirty times the learning rate, beside the healthy run's."}}
 case("long_steps", PLANS)
@@ -122,7 +132,10 @@ case("long_steps", PLANS)
 # %% [markdown]
 # ## 4. L1 shouts the GAN down
 #
-# $\lambda = 3000$ instead of 30: what happens if somebody takes the *sum* of absolute differences instead of their mean, and worse.
+# $\lambda = 3000$ instead of 30, as if somebody had taken a sum of differences instead of their mean.
+# $D$'s loss goes to 0, as in the first case, but for another reason: $G$ does not even try to fool it.
+# The distance is the **lowest** of all, on unseen houses, too, and the pictures are fog.
+# If you choose the checkpoint with the lowest L1, this is the one that you get.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run with a hundred times the weight of L1, beside the healthy run's."}}
 case("heavy_l1", PLANS)
@@ -131,6 +144,8 @@ case("heavy_l1", PLANS)
 # ## 5. The pairs are mixed up
 #
 # Every plan stands beside *another* house's photograph: two folders, sorted differently. No error is raised.
+# The two GAN curves look much like the healthy ones. What gives it away is the distance, which does not fall from where it began, and five plans with one façade.
+# Before you doubt the method, draw a batch: input beside target.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run with mixed pairs, beside the healthy run's."}}
 case("mixed_pairs", PLANS)
@@ -139,6 +154,8 @@ case("mixed_pairs", PLANS)
 # ## 6. Eight houses, learnt by heart
 #
 # The training set has eight pairs, shown again and again.
+# The distance to *them* falls and falls, to a fraction of the healthy one's: the most beautiful curve on this page. On unseen plans (dots) it stands still from the start.
+# Here it would have been right to stop after a few dozen steps; better to get more houses.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Loss terms of the run on eight houses, beside the healthy run's; its distance to unseen photographs lies above that to those it has learnt."}}
 case("few_houses", PLANS)
