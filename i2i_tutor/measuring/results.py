@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i_tutor.files import book_file, write_text
-from i2i_tutor.measuring.claims import Claim, Verdict, claims, over_seeds
+from i2i_tutor.measuring.claims import Claim, State, Verdict, claims, over_seeds
 
 
 def write(path: Path, results: Mapping[str, Any]) -> None:
@@ -122,12 +122,16 @@ def claims_table(chapter: str) -> tuple[list[str], list[list[str]]]:
 def claims_totals(chapters: Mapping[str, str]) -> tuple[list[str], list[list[object]]]:
     """Header and lines of a table: how many claims of some chapters (name → title) hold on every seed, and the sum."""
     states = {name: [verdict(claim).state for claim in claims(name)] for name in chapters}
-    lines = [[title, *map(states[name].count, _STATES), len(states[name])] for name, title in chapters.items()]
-    sums = [sum(numbers) for numbers in zip(*(line[1:] for line in lines), strict=True)]
+    lines = [
+        [title, *(states[name].count(state) for state in _STATES), len(states[name])]
+        for name, title in chapters.items()
+    ]
+    sums = [sum(each.count(state) for each in states.values()) for state in _STATES]
+    sums.append(sum(map(len, states.values())))
     return ["chapter", *_STATES, "claims"], [*lines, ["**all**", *sums]]
 
 
-_STATES = ("held", "not held", "not judged", "not run yet")
+_STATES: tuple[State, ...] = ("held", "not held", "not judged", "not run yet")
 
 
 def contradictions() -> list[str]:
