@@ -1,8 +1,6 @@
 """Pictures that grow while a network learns, and a slider to leaf through them that needs no kernel."""
 
-import base64
 import html
-import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor
 from i2i_tutor.contract import check_whole
 from i2i_tutor.data.streams import to_pictures
 from i2i_tutor.files import book_file
+from i2i_tutor.inline import data_uri
 
 
 def log_spaced(steps: int) -> list[int]:
@@ -94,10 +93,10 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
         raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
     items = []
     for frame, label in zip(frames, labels, strict=True):
-        picture = Image.fromarray(frame)  # the page enlarges it, so that it stays small on the way
         text = html.escape(f"{alt}: {label}", quote=True)
+        source = data_uri(frame)  # the page enlarges it, so that it stays small on the way
         items.append(
-            f'<figure><img alt="{text}" src="{_data_uri(picture)}" style="width:100%;image-rendering:pixelated">'
+            f'<figure><img alt="{text}" src="{source}" style="width:100%;image-rendering:pixelated">'
             f"<figcaption>{html.escape(label)}</figcaption></figure>"
         )
     slider = (
@@ -123,9 +122,3 @@ _SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-s
   slider.addEventListener('input', show);
   show();
 });</script>"""
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=75)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
