@@ -1280,7 +1280,7 @@ dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, lines)
 # Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice. And it says: this has not come out.
 # The nights have the colours of night and lamps of the right size and number. But look where the lamps hang: often between the windows, and one run differs from the next.
 # It is the *permuted mapping* of the beginning, in the wild. The discriminator sees patches with lamps at believable distances, the cycle can read every lamp back, and nobody has said that a lamp is a window.
-# With horses the lazy answer, stripes on the animal, was the right one; with windows of four pixels it is not, or not in so few steps.
+# With horses the lazy answer, stripes on the animal, was the right one. Here it is probably the wrong one: a pane is the darkest place by day and the brightest at night, and a generator that leaves bright what is bright hangs its lamps on the wall.
 #
 # The last picture holds a small miracle all the same. Its way is rich → poor → rich: night, day, night, and only the night shows *which* windows are lit.
 # The day between is a mess in which no window looks lit. Yet compare the first row with the third: the same windows are lit again. Where is the message hidden?
