@@ -349,7 +349,7 @@ class AGGAN(CycleGAN):
         if not recipe.attention:
             return
         reached = torch.stack([(where >= recipe.threshold).float().mean() for where in (scene.map_a, scene.map_b)])
-        self.share.lerp_(processes.mean(reached.mean()), 1 - MEMORY)
+        self.share.lerp_(processes.mean(reached.mean()).to(self.share.dtype), 1 - MEMORY)
         if not self._switched and recipe.switch < 1 and scene.step + 1 >= round(recipe.switch * recipe.steps):
             self._switched = recipe.switch_share == 1 or float(self.share) <= recipe.switch_share
             self.switched.fill_(self._switched)
