@@ -496,7 +496,8 @@ def identity_loss(same, image, weight=5.0):
 #
 # $$
 # \begin{split}
-# \mathcal L_{GAN}(G, D_Y) &= \mathbb E_y[\log D_Y(y)] \\
+# &\mathcal L_{GAN}(G, D_Y) = \\
+# &\mathbb E_y[\log D_Y(y)] \\
 # &+ \mathbb E_x[\log(1 - D_Y(G(x)))] .
 # \end{split}
 # $$ (cyclegan-gan)

@@ -155,7 +155,7 @@ def test_no_code_formula_or_table_is_cut_at_any_width(site, address, browser):
     [
         "<pre style='white-space: pre'>" + "long = 'line' " * 40 + "</pre>",
         "<div class='math'><math display='block'><mrow>" + "<mi>x</mi><mo>+</mo>" * 90 + "</mrow></math></div>",
-        "<table><tr>" + "<td style='min-width: 9em'>column</td>" * 30 + "</tr></table>",
+        "<table><tr><td>narrow</td><td><div style='width: 130em'>wide</div></td></tr></table>",
         "<details><summary>folded</summary><pre style='white-space: pre'>" + "long " * 99 + "</pre></details>",
     ],
     ids=["code", "formula", "table", "folded code"],
