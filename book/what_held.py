@@ -14,9 +14,13 @@
 # # What held
 #
 # Every claim of the book and what became of it.
-# A claim holds on a seed when the difference between baseline and method (or between two arms) reaches its margin in its direction, and it **held** when it does so on every seed that was run: 0, 1 and 2, or fewer where that is said.
-# What was expected to hold and does not is a result, and stays in the table.
-# The paper's number stands beside ours; it is of the paper's data and size, so compare the direction, not the value.
+# A claim compares two arms, a baseline and a method or two variants, by one number.
+# It is *reached* on a seed if the method's number lies apart from the baseline's by the claim's margin, in its direction (the last column says both). It **held** if it was reached on every seed that was run.
+# So a claim can fail although the numbers move the right way: not far enough, or not on every seed.
+# What was expected to hold and does not is a result, and stays in the table; such a claim is then *no longer expected*.
+#
+# Claims of *the chapter's own run* are judged in the run that the chapter shows. The others compare runs of the sweep, which are shorter, so the same sentence can have other numbers there.
+# The paper's number, if it has one, stands before ours. The paper's data and sizes are others, so compare directions, not values.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: reading the committed results"}
 import json

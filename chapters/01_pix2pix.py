@@ -23,7 +23,7 @@
 #
 # ```{figure} ../book/results/pix2pix_opening.webp
 # :alt: Three houses in rows. From left to right: a coloured plan; what a network paints that was trained with L1 alone, soft and without texture; what the same network paints after training against a discriminator as well, with bricks, window bars and crisp edges; and a real photograph of the same plan.
-# The same generator, the same training pictures, the same number of steps. The second and the third column differ by one thing: a second network that says what is wrong.
+# The same generator, the same training pictures, the same number of steps. The second and the third column differ by one thing: a second network that says what is wrong. (The photographs of this chapter are drawn by a program, so that we know the truth about each. Which colour a wall has, no plan tells: paint and brick are the network's guess.)
 # ```
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
@@ -1101,7 +1101,7 @@ plots.table(
 leaf("pix2pix_lambda", list(WEIGHTS.values())[1:], FIVE)
 
 # %% [markdown]
-# The weight moves the method between its two ends: the larger it is, the softer the pictures and the closer to the plan. (Of 1 a single seed has been run.)
+# The weight moves the method between its two ends: the larger it is, the softer the pictures, and the smaller their error to the one photograph that was taken. (Of 1 a single seed has been run.)
 # The paper's 100 belongs to real photographs at 256 pixels and many more steps.
 #
 # ### Is the noise used?

@@ -79,15 +79,15 @@ def leaf(name: str, labels: Iterable[str], alt: str, enlarge: int = 2) -> HTML:
         path = book_file(f"results/{name}.webp")
     except FileNotFoundError:
         return HTML("<p>These runs have not been made yet, so there are no pictures of them.</p>")
-    return scrub(read_frames(path), list(labels), alt, enlarge)
+    return scrub(read_frames(path), list(labels), alt, enlarge, shown=0)
 
 
-def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
+def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2, *, shown: int = -1) -> HTML:
     """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
 
     frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
-    what the reader sees change; enlarge: pixels of the page per pixel. Without script, and in print, all frames stand
-    below each other.
+    what the reader sees change; enlarge: pixels of the page per pixel; shown: which frame is seen first, by default the
+    last, the end of a training. Without script, and in print, all frames stand below each other.
     """
     if len(frames) != len(labels) or not frames:
         raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
@@ -100,7 +100,7 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
             f"<figcaption>{html.escape(label)}</figcaption></figure>"
         )
     slider = (
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" hidden '
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{range(len(frames))[shown]}" hidden '
         f'aria-label="{html.escape(alt, quote=True)}" style="width:100%;height:44px">'
     )
     width = frames[0].shape[1] * enlarge

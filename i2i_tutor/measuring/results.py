@@ -113,10 +113,13 @@ def claims_table(chapter: str) -> tuple[list[str], list[list[str]]]:
         found = verdict(claim)
         decisions = [decision for _, decision in found.seeds]
         numbers = ", ".join(_unbroken(f"{_short(one.baseline)} → {_short(one.value)}") for one in decisions)
-        count = f": {sum(bool(one.held) for one in decisions)} of {len(decisions)}" if decisions else ""
+        count = f": reached on {sum(bool(one.held) for one in decisions)} of {len(decisions)}" if decisions else ""
+        text = f"{claim.text} *(the chapter's own run)*" if claim.live else claim.text
         remark = "" if claim.expected else " (no longer expected)"
-        lines.append([f"**{found.state}**{count}", claim.text, claim.paper, numbers, claim.rule + remark])
-    return ["verdict", "claim", "paper", "ours, each seed", "holds when"], lines
+        lines.append(
+            [f"{_MARKS[found.state]}**{found.state}**{count}", text, claim.paper, numbers, claim.rule + remark]
+        )
+    return ["verdict", "claim", "paper", "ours, each seed: baseline → method", "reached if"], lines
 
 
 def claims_totals(chapters: Mapping[str, str]) -> tuple[list[str], list[list[object]]]:
@@ -132,6 +135,7 @@ def claims_totals(chapters: Mapping[str, str]) -> tuple[list[str], list[list[obj
 
 
 _STATES: tuple[State, ...] = ("held", "not held", "not judged", "not run yet")
+_MARKS = {"held": "✓ ", "not held": "✗ ", "not judged": "", "not run yet": ""}  # seen at a glance, beside the words
 
 
 def contradictions() -> list[str]:

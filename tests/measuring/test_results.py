@@ -91,10 +91,11 @@ def test_the_table_of_claims_has_every_seed_and_what_it_decides(monkeypatch):
         "x higher by 0.1 (no longer expected)",
     ]
     assert [(line[0], line[3].replace("\N{NO-BREAK SPACE}", " ")) for line in lines] == [
-        ("**not held**: 1 of 2", "0.5 → 0.7, 0.5 → no number"),
-        ("**not held**: 0 of 1", "0.45 → 0.5"),
+        ("✗ **not held**: reached on 1 of 2", "0.5 → 0.7, 0.5 → no number"),
+        ("✗ **not held**: reached on 0 of 1", "0.45 → 0.5"),
         ("**not run yet**", ""),
     ]
+    assert [line[1] for line in lines] == ["a beats b", "a beats b *(the chapter's own run)*", "a beats b"]
     monkeypatch.setattr(results, "claims", lambda chapter=None: book)
     header, (toy, total) = results.claims_totals({"01_toy": "1. toy"})
     assert header == ["chapter", "held", "not held", "not judged", "not run yet", "claims"]
