@@ -96,7 +96,7 @@ def run(name: str) -> dict[str, Any]:
 
     error = None
     try:
-        history = fit(method, pictures(recipe), callbacks=[watch], progress=False)
+        history = fit(method, pictures(recipe), callbacks=[watch], progress=False, precision="fp32")
         terms, seconds = history.terms, history.seconds
     except TrainingError as problem:
         error, terms, seconds = str(problem), {}, None
