@@ -70,6 +70,7 @@ class Visit:
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{address}/{path}", wait_until="networkidle")
+        self.page.wait_for_load_state("load")  # a busy machine may still read the page when its network is quiet
 
     def _refuse(self, route):
         self.foreign.append(route.request.url)
@@ -266,8 +267,8 @@ def test_the_keyboard_is_enough(address, browser):
 
 def test_an_address_with_an_anchor_opens_at_its_place(address, browser):
     with Visit(browser, address, "chapters/01_pix2pix.html#p8", viewport=PHONE) as visit:
-        top = visit.page.evaluate("document.getElementById('p8').getBoundingClientRect().top")
-        assert -5 <= top <= PHONE["height"] / 2
+        in_sight = "height => { const y = p8.getBoundingClientRect().top; return -5 <= y && y <= height / 2; }"
+        visit.page.wait_for_function(in_sight, arg=PHONE["height"], timeout=10_000)
 
 
 def test_touch_targets_are_wide_enough_for_a_finger(address, browser):
