@@ -212,10 +212,13 @@ class Discriminator(nn.Module):
 def compose(image: Tensor, generator: nn.Module, attention: nn.Module | None) -> tuple[Tensor, Tensor]:
     """The generator's pixels where the map is high, the image's where it is low; returns the picture and the map.
 
-    s' = A(s) F(s) + (1 - A(s)) s. Without an attention network the map is 1.
+    s' = A(s) F(s) + (1 - A(s)) s. Without an attention network the map is 1. Raises ValueError if the map has another
+    size than the image.
     """
     painted = generator(image)
     where = torch.ones_like(image[:, :1]) if attention is None else attention(image).to(image.dtype)
+    if where.shape != image[:, :1].shape:  # broadcasting would hide it
+        raise ValueError(f"the map is {tuple(where.shape)}; expected {tuple(image[:, :1].shape)}, a value a pixel")
     return where * painted + (1 - where) * image, where
 
 
