@@ -169,7 +169,7 @@ def world(numbers):
     if not drawn:
         door = horses if source in horses.SOURCES else unpaired
         return door.train(source, size, batch, run.seed, load_size=load)
-    draw = partial(safari.train, "procedural", size, batch, run.seed)
+    draw = partial(safari.train, "procedural", size, batch, run.seed, plants=True)
     if task == "alike":  # four steps of five show a horse in pile b as well
         some, most = draw(), draw(coats=("plain", "plain"))
         return Stream(
@@ -219,7 +219,7 @@ def fixed(count):
     coats = ("plain", "plain" if task == "style" else "stripes")
     green, dry = (
         safari.evaluation(
-            "procedural", size, count=count, coats=coats, meadow=share
+            "procedural", size, count=count, coats=coats, meadow=share, plants=True
         )
         for share in (1.0, 0.0)
     )
@@ -805,7 +805,7 @@ def crowds(images, side, other):
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the judge"}
 judge, judge_size = None, min(recipe.size, 64)
 if drawn and task != "style":  # it has never seen an evening
-    truth = safari.ground_truth(judge_size)
+    truth = safari.ground_truth(judge_size, plants=True)
     judge, report = judges.segmenter(truth, 8 if run.profile == "smoke" else None)
     run.record_judge(report)
     scores = {key: round(value, 3) for key, value in report["held_out"].items()}
@@ -971,7 +971,7 @@ def attended(image, where, threshold=0.1):
 
 # %% tags=["nbval-check-output"]
 after = deepcopy(untrained)
-after._switched = True
+after.attend()
 real = torch.linspace(0, 1, 8).view(1, 1, 1, 8).expand(2, 1, 8, 8)
 tone = torch.full((2, 3, 8, 8), 0.5)
 seen = attended(tone, real, after.recipe.threshold)

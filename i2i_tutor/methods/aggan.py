@@ -360,9 +360,14 @@ class AGGAN(CycleGAN):
             return
         reached = torch.stack([(where >= recipe.threshold).float().mean() for where in (scene.map_a, scene.map_b)])
         self.share.lerp_(processes.mean(reached.mean()).to(self.share.dtype), 1 - MEMORY)
-        if not self._switched and recipe.switch < 1 and scene.step + 1 >= round(recipe.switch * recipe.steps):
-            self._switched = recipe.switch_share == 1 or float(self.share) <= recipe.switch_share
-            self.switched.fill_(self._switched)
+        late = recipe.switch < 1 and scene.step + 1 >= round(recipe.switch * recipe.steps)
+        if late and not self._switched and (recipe.switch_share == 1 or float(self.share) <= recipe.switch_share):
+            self.attend()
+
+    def attend(self) -> None:
+        """The switch: from now on the discriminators see attended pixels only."""
+        self._switched = True
+        self.switched.fill_(True)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
