@@ -54,7 +54,7 @@ def moved(game, before):
 
 
 def switched(game):
-    game._switched = True
+    game.attend()
     game.switched.fill_(True)
     return game
 
