@@ -23,7 +23,7 @@
 # ![Five columns of animals and five rows. First row: brown horses in green meadows. Second row, CycleGAN: striped animals on sand-coloured ground. Third row, AGGAN: the horses' own meadows, and striped animals in them. Fourth row, AGGAN's map: the outline of the animal, bright on black. Fifth row: the right answers, which no training has seen.](../book/results/aggan_opening.webp)
 #
 # The first row is what goes in, the second what CycleGAN makes of it: look at the ground.
-# The third row is AGGAN, with the same two generators and the same losses. It has one more thing to decide, *where* to paint, and the fourth row shows what it decided.
+# The third row is AGGAN, with generators of the same kind and the same losses. It has one more thing to decide, *where* to paint, and the fourth row shows what it decided; the last is the truth.
 # Nobody ever told it what an animal is, or where one stands.
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
@@ -37,16 +37,16 @@
 # 4. say what the paper's switch does to the discriminators, and why;
 # 5. choose numbers that neither a copy of the input nor a repainted picture can win.
 #
-# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The box on {ref}`FID and KID <b16>` is short.
+# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The box on {ref}`FID and KID <b16>` helps with one column of the tables.
 #
 # :::{admonition} Two minutes before you start
 # :class: tip dropdown
 # 1. A pixel is 0.8 in one picture and -0.2 in another. You mix three quarters of the first with one quarter of the second. What do you get?
 # 2. Two generators both return their input unchanged. What does their cycle cost?
 # 3. An animal covers a quarter of a picture. What is the intersection over union of the animal and the whole picture?
-# 4. In chapter 2, what did $D_Y$ see of the picture that had been translated?
+# 4. In chapter 2, what did $D_Y$ see of the input, and what of its translation?
 #
-# *Answers: 0.55; nothing; 0.25; all of the translation, and nothing of the input.*
+# *Answers: 0.55; nothing; 0.25; nothing of the input, all of the translation.*
 # :::
 #
 # The next three cells set the run up. You may change the numbers; at first reading, skip them.
@@ -151,7 +151,7 @@ a_name, b_name = ("apple", "orange") if "apple" in source else ("horse", "zebra"
 # The cycle does not object, because a savannah can be turned back into a meadow.
 # The paper begins with this complaint: backgrounds and other objects are repainted, too.
 #
-# Our world shows this with one number.
+# Our world shows this with one number, 0.85 unless you change it.
 # The share `meadow` of the horses' pictures lies on meadow, the rest on savannah; for the zebras it is the other way round.
 # Each pile has a few exceptions, as real photographs do.
 
@@ -203,7 +203,7 @@ plots.grid(
 
 # %% [markdown]
 # We test on each animal's *usual* ground: all horses on meadow, all zebras on savannah.
-# The program can draw every scene in either coat and on either ground, so we own the right answer, the same scene with the other animal, and the animal's mask. No training step sees either.
+# The program can draw every scene in either coat and on either ground, so we know the right answer, the same scene with the other animal, and the animal's mask. No training step sees either.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the fixed test set"}
@@ -252,8 +252,15 @@ known = "mask_a" in test
 # CycleGAN has a network for the second part only. AGGAN gives each domain one more, an **attention network**, for the first.
 #
 # (a4)=
-# $A_S$ looks at a picture $s$ of the source domain (`a`) and returns a map $s_a = A_S(s)$ with one number between 0 and 1 for every pixel.
-# The generator $F_{S \to T}$ (`g_ab`) sees the **whole** picture, too, and paints a whole picture.
+# | paper | chapter 2 | in code |
+# | --- | --- | --- |
+# | source domain $S$, target domain $T$ | $X$, $Y$ | `a`, `b` |
+# | generators $F_{S \to T}$, $F_{T \to S}$ | $G$, $F$ | `g_ab`, `g_ba` |
+# | attention networks $A_S$, $A_T$ | none | `attention_a`, `attention_b` |
+# | their maps $s_a$, $t_a$ (a for attention) | none | `map_a`, `map_b` |
+#
+# $A_S$ looks at a picture $s$ of the source domain and returns a map $s_a = A_S(s)$ with one number between 0 and 1 for every pixel.
+# The generator $F_{S \to T}$ sees the **whole** picture, too, and paints a whole picture.
 # Then the two are composed, with the map for what is painted and its inverse for what is kept:
 #
 # $$
@@ -286,13 +293,12 @@ for here, there, start, end in (
     display(inline.diagram(places, arrows, f"{says}.", plain=[start, end]))
 
 # %% [markdown]
-# The second diagram is the way back, and it has a catch.
-# It does not reuse the first map. It asks the *other* domain's attention network, on the *translated* picture: where is the zebra in it?
+# In the second diagram, the way back, one point is easily missed: it does not reuse the first map. It asks the *other* domain's attention network, on the *translated* picture: where is the zebra in it?
 # So the two attention networks have to agree about one object without ever seeing it in both coats.
 #
 # (a5)=
 # **Why should the map find the animal?** No loss mentions it. Let us think the four cases through by hand.
-# The painter below is what CycleGAN has become: it paints a zebra *and* the savannah.
+# The painter below is imagined: our program draws what CycleGAN tends to paint, a zebra *and* the savannah.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: four maps", "image": {"alt": "Four rows of horse, map and composition. Map of zeros: the horse, unchanged. Map of ones: a zebra on savannah. Map of the ground alone: the brown horse, now on savannah. Map of the animal alone: a zebra in the horse's own meadow."}}
 if known:
@@ -308,9 +314,9 @@ if known:
         for name, where in MAPS.items()
     }
     tiles = {
-        f"1 {a_name}": test["a"][:1].expand(4, -1, -1, -1),
-        "2 map": torch.cat([where[:1] for where in MAPS.values()]) * 2 - 1,
-        "3 composition": torch.cat([made[:1] for made in COMPOSED.values()]),
+        f"{a_name}": test["a"][:1].expand(4, -1, -1, -1),
+        "map": torch.cat([where[:1] for where in MAPS.values()]) * 2 - 1,
+        "composition": torch.cat([made[:1] for made in COMPOSED.values()]),
     }
     caption = (
         "From top to bottom: the map is 0, 1, in the wrong place, in the right one."
@@ -319,13 +325,13 @@ if known:
 
 # %% [markdown]
 # - **Map 0:** nothing is painted. The output is the input, and $D_T$, which has seen many horses called zebras, knows it at once.
-# - **Map 1:** this is CycleGAN. Everything may change, and everything does.
+# - **Map 1:** this is CycleGAN. Everything may change, and $D_T$ asks for the savannah as well.
 # - **Map in the wrong place:** the horse is still there, brown, and a brown horse is what tells the domains apart. $D_T$ wins again.
-# - **Map on the animal:** the horse is gone. What still gives the picture away is its ground, and a ground like this *does* occur among the zebras, if seldom.
+# - **Map on the animal:** the horse is gone. What still gives the picture away is its ground, and a ground like this *does* occur among the zebras, if seldom. At a share of 0.85 a zebra on meadow is 15 % of the real pictures and 85 % of such made ones; the best $D$ gives it $0.15 / (0.15 + 0.85) = 0.15$, and a brown horse 0.
 #
 # So the map must cover what tells the two domains apart, or the discriminator wins.
-# But why nothing more? That is the cycle's doing: a pixel that is not attended is copied there and copied back, so it costs nothing, and every attended pixel has to be painted twice without a mistake.
-# In equilibrium the map holds what is needed and not much else.
+# But why nothing more? That is the cycle's doing: a pixel that is not attended is copied there, and copied back if the second map leaves it alone too, so it costs nothing, and every attended pixel has to be painted twice without a mistake.
+# To paint the ground as well would bring more from $D$ and cost more in the cycle. Which side wins depends on the piles. If the balance holds, the map contains what is needed and little else.
 #
 # Look again at this argument, and at the word *animal*. It does not occur in it.
 # The map goes to what tells the domains apart, **whatever that is**. Keep this in mind for the slider `meadow`.
@@ -333,23 +339,24 @@ if known:
 # ## Predict, then measure
 #
 # Write down what you expect; a table puts it beside our measurement. Nothing is graded.
+# *Ground* is measured in decibels: ten more are a tenth of the squared change. *Fit* is the overlap (intersection over union) with the animal's mask.
 
 # %%
 predictions = {
     # does AGGAN keep the meadow better than CycleGAN, by 8 decibels? True or False
     "aggan-ground-to-zebra": None,
     "aggan-ground-to-horse": None,  # ... and the savannah, on the way to a horse?
-    "aggan-coat-to-zebra": None,  # are its stripes as good as CycleGAN's?
+    "aggan-coat-to-zebra": None,  # are its stripes as good as CycleGAN's, to within 0.15?
     "aggan-coat-to-horse": None,  # ... and is its brown?
     "aggan-map-to-zebra": None,  # does the map fit the horse?
     "aggan-map-to-horse": None,  # ... and the zebra?
-    "aggan-mean-mask": None,  # each animal, better than the mean of all masks?
+    "aggan-mean-mask": None,  # each horse, better by 0.1 than the mean of all masks?
 }
 
 # %% [markdown]
 # ## The networks
 #
-# The generator is chapter 2's residual generator with half the width, and the discriminator a PatchGAN.
+# The discriminator is a PatchGAN, and in the paper the generator is chapter 2's with half the width (and zeros at the borders, norms with weights, a ReLU after every sum).
 # New is the attention network: it halves the picture twice, has one residual block, doubles it twice, and ends in a sigmoid.
 # Here it is from scratch; the paper's kernels at the end are 3, 3 and 7 pixels wide.
 
@@ -385,6 +392,7 @@ def attention_network(base=32, kernels=(3, 3, 7)):
     half = nn.Conv2d(base, 2 * base, 3, stride=2, padding=1)
     layers += [*layer(half, width=2 * base), Block(2 * base)]
     for width, side in zip((2 * base, base), kernels[:2], strict=True):
+        # twice as large by repeating every value, then a convolution
         up = [
             near(scale_factor=2),
             pad(side // 2),
@@ -437,7 +445,7 @@ plots.table([*header, "of attention", "of a discriminator", "of all six"], rows)
 # A small run cannot afford such coarse maps: ours has the printed kernels, and the profile `paper` has the code's.
 # :::
 #
-# An attention network is a feather beside a generator. Finding the object seems to be the easier half of the task.
+# Choosing the place gets far fewer weights than painting, in the paper 4 % of them.
 #
 # (a6)=
 # ## The losses, from scratch
@@ -474,7 +482,7 @@ def cycle_loss(cycled, image, weight=10.0):
 
 
 # %% [markdown]
-# Both ways, with $t_a = A_T(t)$, and both ways back:
+# The other way is $t' = t_a \odot F_{T \to S}(t) + (1 - t_a) \odot t$ with $t_a = A_T(t)$, and both ways back are
 #
 # $$
 # \begin{split}
@@ -490,12 +498,18 @@ def cycle_loss(cycled, image, weight=10.0):
 # \end{split}
 # $$ (aggan-full)
 #
-# In words: the two generators and the two attention networks together minimise what they pay to both discriminators and for both ways back; the discriminators do their best to tell real from made.
-# The gradient reaches an attention network through the composition {eq}`aggan-composition` alone: at a pixel it is *what the losses would gain there* times *painted minus kept*.
+# In words ($\mathcal L_{adv}$ is that of chapter 2, with the composed picture as the made one): the two generators and the two attention networks together minimise what they pay to both discriminators and for both ways back; the discriminators do their best to tell real from made.
+# The gradient reaches an attention network through the composition {eq}`aggan-composition` alone. At a pixel, summed over the colours $c$,
+#
+# $$
+# \frac{\partial \mathcal L}{\partial s_a} = \sum_c \frac{\partial \mathcal L}{\partial s'_c} \big( F_{S \to T}(s)_c - s_c \big) ,
+# $$
+#
+# so the map rises where painting instead of keeping lowers the loss.
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(run.seed)
-# the official learning rates at this run's size; both generators move in one turn
+# rates for this one step; the official one is 1e-4 for all six networks
 small = replace(
     RECIPES[run.profile], learning_rate=2e-4, attention_rate=1e-4, together=True,
     switch=1.0, average=0.0,
@@ -504,15 +518,15 @@ untrained = AGGAN(small).to(run.device)
 batch = {key: images.to(run.device) for key, images in next(world(small)).items()}
 a, b = batch["a"], batch["b"]
 with torch.no_grad():
-    fake_b, where_a = hop(a, untrained.g_ab, untrained.attention_a)
+    fake_b, map_a = hop(a, untrained.g_ab, untrained.attention_a)
     expected, its_map = aggan.compose(a, untrained.g_ab, untrained.attention_a)
-print("a", tuple(a.shape), "-> map", tuple(where_a.shape))
+print("a", tuple(a.shape), "-> map", tuple(map_a.shape))
 print(
     "-> fake b", tuple(fake_b.shape), "-> d_b", tuple(untrained.d_b(fake_b).shape)
 )
 torch.testing.assert_close(fake_b, expected)
-torch.testing.assert_close(where_a, its_map)
-zeros, ones = torch.zeros_like(where_a), torch.ones_like(where_a)
+torch.testing.assert_close(map_a, its_map)
+zeros, ones = torch.zeros_like(map_a), torch.ones_like(map_a)
 painted = untrained.g_ab(a).detach()
 print("map 0 returns the input:", torch.equal(compose(a, painted, zeros), a))
 print("map 1 is CycleGAN:", torch.equal(compose(a, painted, ones), painted))
@@ -520,7 +534,7 @@ print("map 1 is CycleGAN:", torch.equal(compose(a, painted, ones), painted))
 # %% tags=["nbval-check-output"]
 with torch.no_grad():
     back, _ = hop(fake_b, untrained.g_ba, untrained.attention_b)
-    same_map = compose(fake_b, untrained.g_ba(fake_b), where_a)
+    same_map = compose(fake_b, untrained.g_ba(fake_b), map_a)
     on_real, on_fake = untrained.d_b(b), untrained.d_b(fake_b)
 print("the way back has a map of its own:", not torch.allclose(back, same_map))
 package = 0.5 * losses.discriminator_loss(on_real, on_fake, "least_squares")
@@ -538,11 +552,11 @@ print(
 
 # %% [markdown]
 # **The cycle sharpens the map.** A pixel whose map is 0.3 is mixed twice, so the painter's mistakes come through in part, and the input's own detail is lost in part. With 0 there is no mistake. With 1 there is at least a generator that can learn to undo the other.
-# So the cycle pushes the map to both ends. We shall see it in a histogram.
+# So the cycle pushes the map to both ends. Does it? There is a histogram below.
 #
 # ## One step by hand
 #
-# A whole step in plain PyTorch: generators *and* attention networks first, then the discriminators. One optimiser would do for each side, but for the attention networks' own learning rate.
+# A whole step in plain PyTorch: generators *and* attention networks first, then the discriminators. The attention networks get an optimiser of their own, because in our short runs their rate is another.
 
 
 # %%
@@ -551,6 +565,7 @@ def step_by_hand(net, a, b):
 
     def adam(rate, *networks):
         weights = [p for network in networks for p in network.parameters()]
+        # fused, as the package's, so that the last bits are equal
         return torch.optim.Adam(weights, lr=rate, betas=(0.5, 0.999), fused=True)
 
     painters = adam(2e-4, net.g_ab, net.g_ba)
@@ -572,6 +587,7 @@ def step_by_hand(net, a, b):
 
 
 # %% tags=["nbval-check-output"]
+# (the pool of the package hands its first pictures through as they are)
 by_hand, by_play = deepcopy(untrained), deepcopy(untrained)
 step_by_hand(by_hand, a, b)
 play(by_play, make_optimisers(by_play), batch, step=0)
@@ -621,14 +637,14 @@ if compare:
     alone = replace(recipe, attention=False)
     trained["CycleGAN"] = train("baseline", alone)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the curves", "image": {"alt": "Loss terms of AGGAN over the steps. Both cycle terms fall; the adversarial terms stay near the dashed undecided line of 0.25."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the curves", "image": {"alt": "Loss terms of AGGAN over the steps. The adversarial terms have a dashed undecided line at 0.25."}}
 model, history, film = trained[ARMS["method"]]
 undecided = dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b"), 0.25)
 plots.curves(history, undecided=undecided)
 
 # %% [markdown]
 # `gan_ab` is what `g_ab` and `attention_a` pay to `d_b`, `cycle_a` the cycle of a times $\lambda_{cyc}$; the dashed line is an undecided $D$.
-# Beware of one curve: a map that closes everywhere brings the cycle to zero *at once*, with nothing translated. A low cycle is only good news beside an adversarial term that is not at its worst.
+# Do not read one curve alone: if the map goes to 0 everywhere (it *closes*), the cycle falls to zero *at once*, and nothing is translated. A low cycle is only good news beside an adversarial term that is not at its worst.
 #
 # Now the film. First and second row: horses as zebras, and the map; third and fourth: zebras as horses, and the map. White means paint, black means leave.
 
@@ -641,10 +657,10 @@ scrub(
 )
 
 # %% [markdown]
-# At step 0 the map is grey everywhere, because the sigmoid of next to nothing is one half. Then it is noise and patches, then a blob, then an animal with four legs.
+# At step 0 the map is grey everywhere, because the sigmoid of next to nothing is one half. Watch how it goes on: at which step can you first tell an animal?
 # The same in numbers, from the maps of the film:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the values of the maps", "image": {"alt": "Histograms of the map's values at several steps. At step 0 all values stand at one half; at the end they stand in two heaps, a high one at 0 and a lower one near 1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the values of the maps", "image": {"alt": "Histograms of the map's values at several steps. At step 0 all values stand at one half."}}
 kept = dict(zip(film.labels, film.frames, strict=True))
 shown = [f"step {step}" for step in (0, 100, 200, 500)] + film.labels[-1:]
 values = {
@@ -668,7 +684,7 @@ def translated(model):
         paint = partial(model.translate, direction=way)
         look = partial(model.attention_map, direction=way)
         made[f"fake_{other}"] = run.in_parts(paint, test[side])
-        made[f"where_{other}"] = run.in_parts(look, test[side])
+        made[f"map_{side}"] = run.in_parts(look, test[side])
     return made
 
 
@@ -680,28 +696,28 @@ def gallery(side, other):
     """Columns: the input, what each model makes of it, the map, the right answer."""
     columns = {{"a": a_name, "b": b_name}[side]: test[side][:4]}
     columns |= {name: outputs[name][f"fake_{other}"] for name in reversed(outputs)}
-    columns["the map"] = 2 * own[f"where_{other}"] - 1
+    columns["the map"] = 2 * own[f"map_{side}"] - 1
     return columns | ({"right answer": test[f"right_{other}"]} if known else {})
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Horses to zebras, four rows; columns horse, CycleGAN, AGGAN, AGGAN's map, right answer. CycleGAN's zebras stand on sand-coloured ground; AGGAN's stand in the horse's own green meadow; the map is a bright animal on black."}}
-caption = "CycleGAN brings the savannah along; AGGAN stripes the horse and leaves its meadow."
+caption = "Look at the ground under the feet: CycleGAN's, and AGGAN's."
 run.show("a_to_b.png", plots.grid(gallery("a", "b"), caption))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Zebras to horses, four rows; columns zebra, CycleGAN, AGGAN, AGGAN's map, right answer. CycleGAN's horses stand on green; AGGAN's stand on the zebra's own savannah, brown with faint ghosts of stripes."}}
-caption = "The other way round: a meadow for CycleGAN's horses, the same savannah for AGGAN's."
+caption = "The other way round: whose savannah is still the same?"
 run.show("b_to_a.png", plots.grid(gallery("b", "a"), caption))
 
 # %% [markdown]
 # Look at three things.
 #
-# 1. **The ground**, blade by blade. Outside of the map it is the input, so it is not *like* the right answer, it *is* the right answer.
+# 1. **The ground**, blade by blade. Where the map is next to 0 it is the input's own: not *like* the right answer, but the same pixels.
 # 2. **The rim of the map.** Muzzle, mane, tail and hooves are dark in both coats. They tell nothing apart, and the map has no reason to cover them.
-# 3. **Ghosts of stripes** on the brown horses: the hidden message of {ref}`chapter 2 <hidden-message>`. Attention does not cure it; the message only has less room.
+# 3. **Ghosts of stripes** on the brown horses: the hidden message of {ref}`chapter 2 <hidden-message>`. Attention leaves it less room, but forbids it nowhere.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
 for side, other in ("ab", "ba"):  # input, translation, map, right answer
-    where = (2 * own[f"where_{other}"] - 1).expand(-1, 3, -1, -1)
+    where = (2 * own[f"map_{side}"] - 1).expand(-1, 3, -1, -1)
     rows = [test[side], own[f"fake_{other}"], where]
     rows += [test[f"right_{other}"]] if known else []
     line = Image.fromarray(strip([row[:5] for row in rows]))
@@ -729,7 +745,7 @@ def verdict(images, where):
 
 if known:
     said = {name: verdict(COMPOSED[name], MAPS[name]) for name in MAPS}
-    real = verdict(test["b"], own["where_a"])
+    real = verdict(test["b"], own["map_b"])
     white = [(2 * MAPS[name] - 1).expand(-1, 3, -1, -1)[:4] for name in MAPS]
     frames = [
         strip([test["a"][:4], where, COMPOSED[name][:4]])
@@ -743,7 +759,7 @@ if known:
     )
 
 # %% [markdown]
-# Two things are worth explaining. Does $D_T$ like the untouched horse least? And how much does it give for a savannah without a zebra?
+# Ask two things. Does $D_T$ give the untouched horse the lowest number? And what does it give a brown horse on savannah, the map in the wrong place?
 # A discriminator at the end of a game has met few such pictures lately, so do not expect the four numbers in perfect order.
 # In a running notebook, shape the map yourself: `value` is the map inside, `grow` lets it reach beyond the animal, or with negative numbers stay within.
 
@@ -777,12 +793,14 @@ if known:
 # ### What is asked
 #
 # - **ground:** where no animal is, nothing should change: the signal-to-noise ratio (PSNR) between input and output, in decibels. Ten decibels more are a tenth of the squared error; equal pictures get 60. (The one pixel around the animal, where both mix, does not count.)
-# - **coat:** of the animal's pixels, which share does a judge take for the wanted coat? It is chapter 2's segmentation network.
+# - **coat:** of the animal's pixels, which share does a judge take for the wanted coat? It is a segmentation network like chapter 2's, trained on these grounds.
 # - **change of the animal:** how much it has changed, where 1 is as much as in the right answer.
 # - **map:** the overlap (IoU) of the map with the animal, at 0.5 and at the paper's threshold.
-# - **KID:** a distance between crowds of pictures, in the features of our judge, times 100.
+# - **KID:** the mean of two distances between crowds of pictures, to the pile that is wanted and to the one it came from, in the features of our judge, times 100.
 #
-# Beside them stands chance: the input copied (a map of 0), AGGAN's generator without its map (a map of 1), another scene, the mean picture with the mean mask.
+# The overlap need not reach 1, since the dark parts of an animal tell nothing apart.
+#
+# Beside the numbers stand the best to be had, the right answer, and some naive answers: the input copied (a map of 0), AGGAN's generator without its map (a map of 1), another scene, the mean picture with the mean mask.
 
 
 # %%
@@ -849,16 +867,16 @@ def measure(made):
     """The numbers of some translations both ways, for example `to_b_ground`."""
     numbers = {}
     for side, other in ("ba", "ab"):
-        found = one_way(made[f"fake_{side}"], made[f"where_{side}"], side, other)
+        found = one_way(made[f"fake_{side}"], made[f"map_{other}"], side, other)
         numbers |= {f"to_{side}_{key}": value for key, value in found.items()}
     return numbers
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: chance"}
-def by_hand(image, where):
-    """Made-up translations: a function of the target side each."""
+def made_up(image, where):
+    """Translations without a network: functions of the target and the other side."""
     return {f"fake_{s}": image(s, o) for s, o in ("ba", "ab")} | {
-        f"where_{s}": where(s, o) for s, o in ("ba", "ab")
+        f"map_{o}": where(s, o) for s, o in ("ba", "ab")
     }
 
 
@@ -875,13 +893,13 @@ unmapped = {
     side: run.in_parts(model.averaged(f"g_{other}{side}"), test[other])
     for side, other in ("ba", "ab")
 }
-chance = {"input copied, map 0": by_hand(lambda s, o: test[o], map_of(0.0))}
-chance["generator alone, map 1"] = by_hand(lambda s, o: unmapped[s], map_of(1.0))
+chance = {"input copied, map 0": made_up(lambda s, o: test[o], map_of(0.0))}
+chance["generator alone, map 1"] = made_up(lambda s, o: unmapped[s], map_of(1.0))
 if known:
-    right = by_hand(lambda s, o: test[f"right_{s}"], lambda s, o: test[f"mask_{o}"])
+    right = made_up(lambda s, o: test[f"right_{s}"], lambda s, o: test[f"mask_{o}"])
     chance = {"right answer": right} | chance
     chance["another scene"] = {key: x.roll(1, 0) for key, x in right.items()}
-    chance["mean picture, mean mask"] = by_hand(
+    chance["mean picture, mean mask"] = made_up(
         lambda s, o: same(test[s], test[o]),
         lambda s, o: same(test[f"mask_{o}"], test[f"mask_{o}"]),
     )
@@ -929,13 +947,13 @@ score_table("a", a_name)
 # A map of ones already overlaps with the animal as far as the animal fills the picture, and the mean mask does better, because all animals stand near the middle. The map's IoU starts there, not at 0.
 #
 # **And KID?** The paper's number is, as far as we know, a mean of two distances: to the target pile, since the object should be the target's, and to the source pile, since the ground should be the source's.
-# Compare the rows *right answer*, *input copied* and *another scene* in that column. They are nearly equal.
-# Whoever copies has no distance to the source and all of it to the target; whoever repaints everything has it the other way round; the mean is the same.
-# And the mean picture, a blur, can beat them all. So we print this number, and no claim rests on it.
+# *Another scene* holds the right answers in another order; KID compares sets, so it cannot notice.
+# *Input copied* has no distance to the source pile and all of it to the target; the right answer is partly away from both. Compare the means: how much do they differ? And how does the mean picture do, a blur?
+# We print this number, and no claim rests on it.
 #
 # On two axes, *changed enough* against *kept enough*:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot: change of the animal against the ground's signal-to-noise ratio. The copied input stands upper left, the right answer upper right; CycleGAN lower right; AGGAN between, to the right and higher than CycleGAN."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot: change of the animal against the ground's signal-to-noise ratio. One mark for AGGAN, CycleGAN, the right answer and each of the naive answers."}}
 if known:
     axes = {
         ARMS.get(arm, arm): ([m["to_b_change"]], [m["to_b_ground"]])
@@ -948,10 +966,10 @@ if known:
 # (a7)=
 # ## The attended discriminator
 #
-# The paper has a second idea, which our runs have left out so far. In its words and ours:
+# The paper has a second idea, which our runs have left out so far.
 #
 # As long as $D$ sees whole pictures, it also sees grounds, and their statistics differ between the piles: meadow here, savannah there.
-# So the generator gains a little with every blade of grass that it turns to sand, the map grows with it, and in the end, so the paper, it drifts to all ones: CycleGAN.
+# So the generator gains a little with every blade of grass that it turns to sand, the map grows with it, and in the end, the paper says, it drifts to all ones: CycleGAN.
 # The cure is to show $D$ attended pixels only.
 # With a threshold $\tau$, and $[\,\cdot\,]$ for 1 if true and 0 if not,
 #
@@ -972,45 +990,42 @@ def attended(image, where, threshold=0.1):
 # %% tags=["nbval-check-output"]
 after = deepcopy(untrained)
 after.attend()
-real = torch.linspace(0, 1, 8).view(1, 1, 1, 8).expand(2, 1, 8, 8)
-tone = torch.full((2, 3, 8, 8), 0.5)
-seen = attended(tone, real, after.recipe.threshold)
-print("equals the package's:", torch.equal(seen, after.see(tone, real)))
-print(
-    "shown by the threshold 0.1:",
-    (attended(tone, real)[0, 0, 0] != 0).int().tolist(),
-)
+steps_up = torch.tensor([0.0, 0.05, 0.1, 0.5])
+where, tone = steps_up.expand(2, 1, 8, 4), torch.full((2, 3, 8, 4), 0.5)
+seen = attended(tone, where, after.recipe.threshold)
+print("equals the package's:", torch.equal(seen, after.see(tone, where)))
+shown = (attended(tone, where)[0, 0, 0] != 0).tolist()
+print("maps of 0, 0.05, 0.1 and 0.5 are shown:", shown)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what D would see", "image": {"alt": "Four rows; columns: a real zebra, the same cut out on grey, AGGAN's zebra, the same cut out on grey. On the grey only the animal is left, with a rim of ground."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what D would see", "image": {"alt": "Four rows; columns: a real zebra, the same cut out on grey, AGGAN's zebra, the same cut out on grey. The grey is what the map leaves out."}}
 plots.grid(
     {
         f"real {b_name}": test["b"][:4],
-        "what D sees of it": attended(test["b"], own["where_a"])[:4],
+        "what D sees of it": attended(test["b"], own["map_b"])[:4],
         f"made {b_name}": own["fake_b"][:4],
-        "and of that": attended(own["fake_b"], own["where_b"])[:4],
+        "and of that": attended(own["fake_b"], own["map_a"])[:4],
     },
-    caption="The switch: D no longer sees where an animal stands.",
+    caption="The switch: D no longer sees the ground.",
 )
 
 # %% [markdown]
-# Without ground there is nothing to gain from the ground. The mask is hard and lets no gradient through; what is *composed* still has the soft map.
+# Without ground there is nothing to gain from the ground. The gradient of $D$ reaches the pixels that are shown; the comparison with $\tau$ gives the map none. What is *composed* still has the soft map.
 #
 # (a8)=
-# Three details belong to it.
+# Four details belong to it.
 # A map that has not learnt anything yet would hide the wrong things, so the first **30 epochs**, of 100, run with whole pictures: a warm-up.
 # The threshold, **0.1**, is there because small values all over the map would otherwise let the ground leak through.
-# And from the switch on the attention networks are **frozen**, and the discriminators lose their instance norm; the likely reason is that grey areas would distort its statistics.
+# From the switch on the attention networks are **frozen**, probably so that the map no longer drifts: what would $D$ see if it could shrink to nothing? And the discriminators lose their instance norm, probably because grey areas would distort its statistics.
 #
-# In this book the switch comes after a *part* of the steps (`switch`), since our runs have no epochs.
-# It can wait for a sign, too (`switch_share`): that the maps leave at least so much of the pictures alone. The sign needs no label.
+# In this book the switch comes after a *part* of the steps (`switch`), since our short runs have no epochs.
+# It can wait for a sign, too (`switch_share`): until the maps reach $\tau$ at no more than this share of the pixels. The sign needs no label.
 #
-# Does the cure help here? Try it: `switch=0.65` in the first cell. The next section has done so.
+# Does the cure help here? Try it: `switch=0.65` and `switch_share=1` in the first cell. The next section has done so.
 #
 # (a9)=
 # ## What the sweep says
 #
-# The figures below come from `make sweep CHAPTER=aggan`: the same notebook with seeds 0, 1 and 2, one dot each.
-# Each variant differs from the first in one thing. An empty line has not been run yet.
+# The figures below come from `make sweep CHAPTER=aggan`: this notebook with something changed, one dot for each seed. An empty line has not been run yet.
 #
 # ### Where does attention give way?
 #
@@ -1042,16 +1057,16 @@ def dots(arms, measures):
 
 FIVE = "Five inputs, what the variant makes of them, its maps, the right answers"
 KEPT = {"to_b_coat": "coat (share)", "to_b_ground": "ground (dB)"}
-KEPT |= {"to_b_iou": "map's IoU"}
+KEPT |= {"to_b_iou": "map's IoU", "to_b_map": "mean of the map"}
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Ground kept in decibels against the share of meadow, for AGGAN and CycleGAN. AGGAN's curve lies far above up to .85 and falls to CycleGAN's at 1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Ground kept in decibels against the share of meadow, for AGGAN and CycleGAN. One dot for each seed."}}
 plots.spread(
     over_shares("to_b_ground", {"meadow": "AGGAN", "cyclegan": "CycleGAN"}),
     x="share of each pile on its own ground",
     y="ground kept (PSNR, dB)",
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Overlap of AGGAN's map with the animal against the share of meadow: high up to .85, low at 1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Overlap of AGGAN's map with the animal against the share of meadow, one dot for each seed."}}
 plots.spread(
     over_shares("to_b_iou", {"meadow": "AGGAN"}),
     x="share of each pile on its own ground",
@@ -1062,9 +1077,9 @@ plots.spread(
 leaf("aggan_meadow", [f"share {share:g}" for share in SHARES], FIVE, enlarge=3)
 
 # %% [markdown]
-# At 1 no zebra stands on a meadow, ever. Then the ground tells the domains apart as surely as the coat, covers three times as many pixels, and the map goes to it.
-# Is this a failure? By the argument of the idea it is the right answer: *attend what tells the domains apart*.
-# The method cannot know that you meant the animal. Only the exceptions in your piles say so, and a few of them are enough.
+# At 1 no zebra stands on a meadow, ever. Then the ground tells the domains apart as surely as the coat, covers about twice as many pixels, and pays better.
+# If so, is this a failure? By the argument of the idea it is the right answer: *attend what tells the domains apart*.
+# The method cannot know that you meant the animal. Only the exceptions in your piles say so; the curve shows how many of them it takes.
 # So before you train, ask of your own two folders: what, besides the object, is different in *every* picture?
 #
 # ### The switch
@@ -1082,17 +1097,17 @@ dots(SWITCH, KEPT)
 leaf("aggan_switch", SWITCH.values(), FIVE, enlarge=3)
 
 # %% [markdown]
-# Read this as an experiment. In our world the map needs no rescue: the exceptions on the other ground do for $D$ what the switch is meant to do, and up to .85 the maps stay on the animal.
-# What a switch does in any case is to freeze the map of that moment, with its faults. So an early one costs more than a late one.
+# Read this as an experiment. Does the map need a rescue here? The exceptions on the other ground may do for $D$ what the switch is meant to do.
+# In any case a switch freezes the map of that moment, with its faults, so we expect an early one to cost more than a late one. And compare the last two lines: does the map grow once it may move?
 # On photographs, where grounds differ in a thousand ways, it may well be what saves the map. We have not measured that.
 #
 # ### How fast may attention learn?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of a slow, the usual and a fast attention rate, and of CycleGAN: coat, ground and overlap of the map."}}
 RATES = {
-    "rate_low": "rate 5e-5",
+    "rate_low": "a quarter of the rate",
     "full": "this book's rate",
-    "rate_high": "rate 1e-3",
+    "rate_high": "five times the rate",
     "cyclegan": "CycleGAN",
 }
 dots(RATES, KEPT)
@@ -1103,11 +1118,11 @@ leaf("aggan_rates", rates, FIVE, enlarge=3)
 
 # %% [markdown]
 # It is a race. The map is pushed down by the cycle from the first step on, because nobody can paint yet; it is pulled up by $D$ only when the painter has something to offer.
-# If the map learns too fast it closes before the painter can paint, and a closed map lets no gradient through to the painter: the identity is a trap.
+# If the map learns too fast, it may close before the painter can paint, and a closed map lets no gradient through to the painter: the identity is a trap. If it learns too slowly, it is still a blur when the run ends.
 #
 # ### The paper's table
 #
-# KID × 100, lower is better. **We could not verify the paper's numbers**: they come from notes, not from the paper itself, so trust their order more than their digits. Ours stand in the last two columns. Their features, pictures and sizes are others, and see above for what the number is worth.
+# KID × 100, lower is better. **We could not verify the paper's numbers**: they come from notes, not from the paper itself, so trust their order more than their digits. Ours stand in the last two columns. The paper's features, pictures and sizes are others, and see above for what the number is worth.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 columns = "apple→orange orange→apple zebra→horse horse→zebra lion→tiger tiger→lion"
@@ -1172,26 +1187,27 @@ plots.table(*results.claims_table("06_aggan"))
 # (a10)=
 # ## Break it
 #
-# The paper names three limits, and each follows from the composition or from the argument of the four maps. The parameter `task` makes them.
+# The paper names three limits, and each follows from the composition or from the argument of the four maps. The parameter `task` sets each of them up.
 #
-# - **Shape** (`task="shape"`): all of pile b stands on its head. Only attended pixels may change, so a new outline would have to grow outside of the map's object.
-# - **Style** (`task="style"`): both piles hold brown horses, and pile b was photographed in the evening. What tells them apart is everywhere. Where should the map go?
-# - **Alike** (`task="alike"`): four of five pictures in pile b show a brown horse as well. What tells them apart is rare.
+# - **Shape** (`task="shape"`): the pictures of pile b are upside down, ground and all. A new outline would have to grow where the old animal is not.
+# - **Style** (`task="style"`): both piles hold brown horses on the same mixture of grounds, and pile b was photographed in the evening. What tells them apart is everywhere. Where should the map go?
+# - **Alike** (`task="alike"`): four of five pictures in pile b show a brown horse as well, on the same mixture of grounds. What tells the piles apart is rare.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 TASKS = {"full": "coat", "shape": "shape", "style": "style", "alike": "alike"}
 leaf("aggan_tasks", TASKS.values(), FIVE, enlarge=3)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of the four tasks: mean of the map, overlap of the map with the animal, and coat. For style the map is near 1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of the four tasks: mean of the map, overlap of the map with the animal, and coat."}}
 dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coat"})
 
 # %% [markdown]
-# With a style the map goes to 1, and AGGAN *is* CycleGAN: attention costs nothing there, and gives nothing.
+# If the map goes to 1, AGGAN *is* CycleGAN: attention costs nothing there, and gives nothing.
+# With a shape nearly everything tells the piles apart; with piles that are nearly alike $D$ has little to say, and the cycle, which likes a map of 0, has the last word.
 # (A judge of coats cannot read an evening, so that line is empty.)
 #
 # :::{admonition} Misconception: "an attention map is a segmentation"
 # :class: warning
-# It is a map of what tells two piles apart. In the figure of the slider the same networks with the same losses mark the animal at one share of meadow and the ground at another; and hooves, which are dark in both coats, are animal and stay unmarked.
+# It is a map of what tells two piles apart. In the figure of the slider the same networks with the same losses mark the animal at one share of meadow and the ground at another; and hooves, which are dark in both coats, are animal and yet no reason to mark anything.
 # Change one pile, and the "object" changes.
 # :::
 #
@@ -1207,7 +1223,7 @@ dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coa
 #
 # :::{admonition} Responsible use
 # :class: important
-# A method that changes one object and copies every other pixel bit for bit makes forgeries that are hard to see: nothing around the change looks made.
+# A method that changes one object and leaves every other pixel as good as untouched makes forgeries that are hard to see: nothing around the change looks made.
 # And it paints *what distinguishes a pile*, whether or not that is there: with healthy and ill patients as piles it can add a lesion to a sound scan, in an otherwise genuine picture.
 # Mark such pictures, keep the map beside them, and never use one as evidence.
 # :::
@@ -1221,32 +1237,32 @@ dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coa
 #
 # ```{solution} ex-aggan-by-hand
 # :class: dropdown
-# $s' = (-1,\ 0.5 \cdot 1 + 0.5 \cdot (-1)) = (-1, 0)$. $s'' = (0.5, 0)$. The errors are $0.5$ and $1$, their mean is $0.75$, so the loss is $7.5$. Both pay; the second because a mixture was kept, which nothing can undo. With a map of 0 there it would have cost nothing.
+# $s' = (-1,\ 0.5 \cdot 1 + 0.5 \cdot (-1)) = (-1, 0)$. $s'' = (0.5, 0)$. The errors are $0.5$ and $1$, their mean is $0.75$, so the loss is $7.5$. Both pay; the second because the way back kept the mixture instead of repainting it. With a map of 0 there it would have cost nothing.
 # ```
 #
 # ```{exercise}
 # :label: ex-aggan-closed
-# Both maps are 0 everywhere. What do the cycle, the generators and the attention networks receive as gradients? Why is this state hard to leave?
+# Both maps are 0 everywhere. Which gradients do the generators and the attention networks get from the cycle, and which from $D$? Why is this state hard to leave?
 # ```
 #
 # ```{solution} ex-aggan-closed
 # :class: dropdown
-# The cycle is 0. A generator's output is multiplied by 0, so its gradient is 0. An attention network gets *painted minus kept* times $D$'s gradient, but times the slope of its sigmoid, which is next to 0 at both ends. Hence the race between the learning rates.
+# The cycle's error is 0 at every pixel, and PyTorch's slope of $|x|$ at 0 is 0: nothing. A generator's output is multiplied by 0: nothing. An attention network gets $D$'s gradient times *painted minus kept*, but also times the slope of its sigmoid, $s_a (1 - s_a)$, which is next to 0. So nobody moves: a map that closes before the painter can paint stays closed.
 # ```
 #
 # ```{exercise}
 # :label: ex-aggan-bug
-# A colleague's way back is `compose(fake_b, g_ba(fake_b), where_a)`: the map of the way there, once more. No error is raised. What has `attention_b` lost, and what would you see?
+# A colleague's way back is `compose(fake_b, g_ba(fake_b), map_a)`: the map of the way there, once more. No error is raised. What has `attention_b` lost, and what would you see?
 # ```
 #
 # ```{solution} ex-aggan-bug
 # :class: dropdown
-# `attention_b` no longer learns from the cycle of a, and nothing asks the two maps to agree: what one network painted, the other need not find. Expect maps that fit worse, above all those of zebras.
+# `attention_b` no longer learns from the cycle of a (it still does from what $D$ says of fake a, and from the cycle of b), and nothing asks the two maps to agree: what one network painted, the other need not find. You might see maps that fit worse, above all those of zebras. Try it: it is one line.
 # ```
 #
 # ```{exercise}
 # :label: ex-aggan-threshold
-# A map is 0.95 on the animal, 0.3 on its rim and 0.05 elsewhere. Animal, rim and the rest are 20, 10 and 70 % of the picture. Give its IoU with the animal at 0.5 and at 0.1. Which pixels does an attended $D$ see?
+# A map is 0.95 on the animal, 0.3 in a rim around it and 0.05 elsewhere. Animal, rim and the rest are 20, 10 and 70 % of the picture. Give its IoU with the animal at 0.5 and at 0.1. Which pixels does an attended $D$ see?
 # ```
 #
 # ```{solution} ex-aggan-threshold
@@ -1266,12 +1282,12 @@ dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coa
 #
 # ```{exercise}
 # :label: ex-aggan-plant
-# **Project: plant a feature where you want it.** Whoever knows what makes $D$ tell two domains apart can write it into a region of his choice. Take the trained painter and a map drawn by your own hand: stripes on the horse's hind half only. Where does it look wrong, and would $D$ notice? Then think of two piles of your own (scans with and without a device, leaves with and without a spot) and say what the exceptions in each pile must be.
+# **Project: plant a feature where you want it.** Whoever knows what makes $D$ tell two domains apart can write it into a region of their choice. Take the trained painter and a map that you have cut yourself: stripes on the horse's hind half only. Where does it look wrong, and would $D$ notice? Then think of two piles of your own (scans with and without a device, leaves with and without a spot) and say what the exceptions in each pile must be.
 # ```
 #
 # ```{solution} ex-aggan-plant
 # :class: dropdown
-# No fixed answer. A beginning: `mine = own["where_b"].clone(); mine[..., recipe.size // 2 :] = 0`, then `made = compose(test["a"], unmapped["b"], mine)`, `plots.grid({"horse": test["a"][:4], "half": made[:4]})` and `verdict(made, mine)`. The painter has seen the whole picture and paints all of it, so the seam is sharp and the halves do not know of each other. To be of use, the region must enter the training: multiply the map by yours inside `hop`.
+# No fixed answer. A beginning: `mine = own["map_a"].clone(); mine[..., recipe.size // 2 :] = 0` keeps the left half, which is the hind half of a horse that looks right; choose one. Then `made = compose(test["a"], unmapped["b"], mine)`, `plots.grid({"horse": test["a"][:4], "half": made[:4]})` and `verdict(made, mine)`. The painter has seen the whole picture and paints all of it, so the seam is sharp and the halves do not know of each other. To be of use, the region must enter the training: subclass `AGGAN`, and multiply the maps by yours in its `forward`.
 # ```
 #
 # The last cell checks the composition. Break `compose` above (exchange map and inverse, forget what is kept), run its cell again and then this one.
@@ -1293,7 +1309,7 @@ plots.table(*profiles(RECIPES))
 
 # %% [markdown]
 # If paper and official code differ, we follow the code.
-# Its authors advise to train several times, since results depend on the initial weights, and users report more than 20 GB of memory.
+# The code's authors advise to train several times, since results depend on the initial weights, and users report more than 20 GB of main memory.
 # Without a GPU the profile asks for `allow_slow=True`; with `steps=1` it shows that one true step fits your machine.
 # What we have not done is run it to the end, so this chapter shows no result at that size.
 #
@@ -1302,17 +1318,17 @@ plots.table(*profiles(RECIPES))
 # ## Close
 #
 # **In three sentences.** AGGAN composes every translation from painted and kept pixels, by a map that an attention network draws without supervision.
-# The discriminators force the map onto what tells the domains apart, and the cycle forbids it more.
+# The discriminators force the map onto what tells the domains apart, and the cycle keeps it from covering more.
 # What tells the domains apart is decided by your piles, not by you.
 #
 # :::{admonition} Quiz
 # :class: tip dropdown
 # 1. What does the generator see, the attended pixels or the picture? *The whole picture; the map only decides what is used of its output.*
 # 2. Whose map does the way back use? *That of the other domain's attention network, on the translated picture.*
-# 3. All zebras stand on savannah, all horses on meadow. Where does the map go? *To the ground: it tells the domains apart, too, and is larger.*
+# 3. All zebras stand on savannah, all horses on meadow. Where does the map go? *It may go to the ground: that tells the domains apart, too, and is larger.*
 # 4. After the switch, which networks still learn? *Generators and discriminators; the attention networks are frozen.*
 # 5. (Chapter 2) The cycle loss is 0. Is the translation right? *Unknown. Here it may even mean that nothing was translated: map 0.*
-# 6. (Chapter 5) PixelDA had masks of the foreground. What did it use them for, and what does AGGAN do without any? *For its content similarity, which holds the object and frees the ground. AGGAN has to find the object, and frees it while it holds the ground.*
+# 6. (Chapter 5) PixelDA had masks of the foreground. What did it use them for, and what does AGGAN do without any? *For its content similarity, which holds the object and frees the ground. AGGAN has to find the object; it repaints that and keeps the ground.*
 # :::
 #
 # **What is left open.** Somebody still has to sort the pictures into two piles, and everything in this chapter hung on how that was done.
