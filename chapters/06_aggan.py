@@ -1081,8 +1081,8 @@ plots.spread(
 leaf("aggan_meadow", [f"share {share:g}" for share in SHARES], FIVE, enlarge=3)
 
 # %% [markdown]
-# At 1 no zebra stands on a meadow, ever. Then the ground tells the domains apart as surely as the coat, covers about twice as many pixels, and pays better.
-# If so, is this a failure? By the argument of the idea it is the right answer: *attend what tells the domains apart*.
+# At 1 no zebra stands on a meadow, ever. Then the ground tells the domains apart as surely as the coat, on about twice as many pixels, so the map has every reason to take it along.
+# Is this a failure? By the argument of the idea it is the right answer: *attend what tells the domains apart*.
 # The method cannot know that you meant the animal. Only the exceptions in your piles say so; the curve shows how many of them it takes.
 # So before you train, ask of your own two folders: what, besides the object, is different in *every* picture?
 #
@@ -1206,14 +1206,14 @@ leaf("aggan_tasks", TASKS.values(), FIVE, enlarge=3)
 dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coat"})
 
 # %% [markdown]
-# If the map goes to 1, AGGAN *is* CycleGAN: attention costs nothing there, and gives nothing.
-# But is an evening everywhere? It takes green and blue, and leaves a brown animal nearly as it was: look where the map stays low.
+# The paper expects the map to go to 1 for a style, and then AGGAN *is* CycleGAN: attention costs nothing there, and gives nothing.
+# It need not get there. Half of an exaggerated evening is an evening, too, so a map that stays grey everywhere does as well: it has told nothing apart, since there is nothing to be told.
 # With a shape nearly everything tells the piles apart; with piles that are nearly alike $D$ has little to say, and the cycle, which likes a map of 0, has the last word.
 # (A judge of coats cannot read an evening, so that line is empty.)
 #
 # :::{admonition} Misconception: "an attention map is a segmentation"
 # :class: warning
-# It is a map of what tells two piles apart. In the figure of the slider the same networks with the same losses mark the animal at one share of meadow and the ground at another; and hooves, which are dark in both coats, are animal and yet no reason to mark anything.
+# It is a map of what tells two piles apart. In the figure of the slider the same networks with the same losses mark the animal alone at one share of meadow and the ground with it at another; and hooves, which are dark in both coats, are animal and yet no reason to mark anything.
 # Change one pile, and the "object" changes.
 # :::
 #
@@ -1331,7 +1331,7 @@ plots.table(*profiles(RECIPES))
 # :class: tip dropdown
 # 1. What does the generator see, the attended pixels or the picture? *The whole picture; the map only decides what is used of its output.*
 # 2. Whose map does the way back use? *That of the other domain's attention network, on the translated picture.*
-# 3. All zebras stand on savannah, all horses on meadow. Where does the map go? *It may go to the ground: that tells the domains apart, too, and is larger.*
+# 3. All zebras stand on savannah, all horses on meadow. Where does the map go? *To the animals and to the ground: both tell the domains apart.*
 # 4. After the switch, which networks still learn? *Generators and discriminators; the attention networks are frozen.*
 # 5. (Chapter 2) The cycle loss is 0. Is the translation right? *Unknown. Here it may even mean that nothing was translated: map 0.*
 # 6. (Chapter 5) PixelDA had masks of the foreground. What did it use them for, and what does AGGAN do without any? *For its content similarity, which holds the object and frees the ground. AGGAN has to find the object; it repaints that and keeps the ground.*
@@ -1348,7 +1348,7 @@ plots.table(*profiles(RECIPES))
 # 지도가 0이면 판별자가 바로 알아채고, 1이면 CycleGAN과 같으며, 틀린 곳에 있으면 원래 물체가 남는다.
 # 그래서 지도는 두 도메인을 구별하는 것에 머문다. 순환 일관성은 지도를 0과 1로 몰아간다.
 # 손실은 CycleGAN과 같고, 지도에 대한 손실은 없다.
-# 말은 늘 초원에, 얼룩말은 늘 사바나에 있으면 배경도 도메인을 구별하므로 지도는 배경으로 간다. 예외가 조금 있으면 충분하다.
+# 말은 늘 초원에, 얼룩말은 늘 사바나에 있으면 배경도 도메인을 구별하므로 지도는 배경까지 덮는다. 예외가 조금만 있어도 달라진다.
 # 논문은 30 에포크 뒤에 판별자가 주의 영역만 보게 하고(attended discriminator) 주의 네트워크를 고정한다. 이 책에서는 그 전환(switch)을 실험으로 다룬다.
 # 모양이 바뀌는 과제나 전체 화풍을 바꾸는 과제에는 맞지 않는다.
 # 배경 보존만 재면 아무것도 하지 않는 방법이 이긴다. 두 축을 함께 보아야 한다.
