@@ -826,7 +826,7 @@ def crowds(images, side, other):
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the judge"}
 judge, judge_size = None, min(recipe.size, 64)
-if drawn and task != "style":  # it has never seen an evening
+if drawn:
     truth = safari.ground_truth(judge_size, plants=True)
     judge, report = judges.segmenter(truth, 8 if run.profile == "smoke" else None)
     run.record_judge(report)
@@ -861,7 +861,7 @@ def one_way(images, where, side, other):
         )
         found["iou"] = metrics.map_iou(where, inside)
         found["iou_threshold"] = metrics.map_iou(where, inside, recipe.threshold)
-    if judge:
+    if judge and task != "style":  # it has never seen an evening
         found |= {"coat": coat(images, side), "kid": crowds(images, side, other)}
     return found
 
