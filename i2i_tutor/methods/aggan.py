@@ -41,7 +41,7 @@ class AGGANRecipe(CycleGANRecipe):
     lambda_identity: float = 0.0
     discriminator_base: Annotated[int, WIDTH, "channels of the first layer of a discriminator"] = 64  # "ndf"
     first_norm: Annotated[bool, "instance norm behind the first layer of the discriminators, too"] = True
-    # The official 2 is made for 256 px: in a small picture many logits would see little but zeros
+    # The official 2 is made for 256 px: at 48, with two strided layers, half of the logits see more zeros than picture
     discriminator_padding: Annotated[
         int, Range(1, 2), "pixels of zeros around the input of every layer of a discriminator"
     ] = 2
