@@ -55,7 +55,6 @@ def moved(game, before):
 
 def switched(game):
     game.attend()
-    game.switched.fill_(True)
     return game
 
 
