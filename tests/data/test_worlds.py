@@ -5,9 +5,12 @@ import inspect
 import pytest
 import torch
 
-from i2i_tutor.data import digits, facades, objects, safari, unpaired
+from i2i_tutor.data import digits, facades, objects, safari, streets, unpaired
 
-WORLDS = {"facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects, "safari": safari}
+WORLDS = {
+    "facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects, "safari": safari,
+    "streets": streets,
+}  # fmt: skip
 DRAWN = dict.fromkeys(WORLDS, "procedural") | {"unpaired": "safari", "digits": "digits", "objects": "objects_black"}
 ADAPTATION = ("digits", "objects")
 SIZE = 32
