@@ -2,12 +2,17 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_confusion_matrix
+from torchmetrics.functional.classification import (
+    multiclass_confusion_matrix,
+    multiclass_jaccard_index,
+    multiclass_recall,
+)
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -97,6 +102,23 @@ def fcn_score(images: Tensor, labels: Tensor, segmenter: nn.Module) -> dict[str,
         confusion = part if confusion is None else confusion + part
     assert confusion is not None
     return segmentation_scores(confusion)
+
+
+def class_scores(truth: Tensor, prediction: Tensor, classes: int, asked: Sequence[int]) -> dict[int, dict[str, float]]:
+    """Of each class that is asked for: its intersection over union (``iou``), and the share of it found (``recall``).
+
+    Integer maps of equal shape, all pixels together; truth outside of ``0..classes - 1`` is void and not counted.
+    Raises ValueError if the truth holds no pixel of a class that is asked for, because then there is nothing to find.
+    """
+    confusion_matrix(truth, prediction, classes)  # refuses what is wrong
+    counted = (truth >= 0) & (truth < classes)
+    for one in asked:
+        if not (truth == one).any():
+            raise ValueError(f"no pixel of the truth is of class {one}; there is nothing of it that could be found")
+    pairs = prediction[counted], truth[counted]
+    options = {"num_classes": classes, "average": "none", "validate_args": False}
+    union, found = multiclass_jaccard_index(*pairs, **options), multiclass_recall(*pairs, **options)
+    return {one: {"iou": float(union[one]), "recall": float(found[one])} for one in asked}
 
 
 @torch.no_grad()

@@ -205,7 +205,8 @@ def recoloured(patches: Tensor) -> Tensor:
         return (low + (high - low) * torch.rand(count, 1, *shape)).to(device)
 
     parts = ((patches + 1) / 2 + 1e-4) ** torch.exp(between(-0.5, 0.5, 1, 1, 1)) * 2 - 1
-    turn = torch.linalg.qr(torch.randn(count, 3, 3))[0].to(patches)
+    turn, triangle = torch.linalg.qr(torch.randn(count, 3, 3))
+    turn = (turn * triangle.diagonal(dim1=1, dim2=2).sign()[:, None]).to(patches)  # else not every turn is as likely
     parts = torch.einsum("nij,npjhw->npihw", turn, parts) * between(0.35, 1, 1, 1, 1) + between(-0.3, 0.3, 3, 1, 1)
     down, across = (torch.linspace(-0.5, 0.5, side, device=device) for side in patches.shape[-2:])
     parts = parts + between(-0.4, 0.4, 1, 1, 1) * down[:, None] + between(-0.4, 0.4, 1, 1, 1) * across
@@ -213,7 +214,7 @@ def recoloured(patches: Tensor) -> Tensor:
 
 
 def registration_loss(maps: Tensor, others: Tensor) -> Tensor:
-    """What the content half of S minimises in the stabilised version, on standardised maps ``(N, 9, h, w)`` (our choice).
+    """What S minimises for its content if stabilised, on standardised maps ``(N, 9, h, w)`` (our choice).
 
     Corresponding maps are alike (L_cc), and each finds its partner among the nine of its image: a cross-entropy whose
     logits are correlations, divided by ``TEMPERATURE``. A constant map finds nothing, so the maps cannot collapse.

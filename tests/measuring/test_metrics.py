@@ -367,3 +367,20 @@ def test_the_power_of_a_wave_is_found_in_its_octave_and_grows_with_the_square_of
         metrics.octaves(reference, sum(waves[cycles] for cycles in (1, 3, 5)) / 16)
     with pytest.raises(ValueError, match="equal sizes"):
         metrics.octaves(reference, reference[..., :16, :16])
+
+
+def test_class_scores_are_those_counted_by_hand():
+    truth = torch.tensor([[[0, 0, 0, 1], [1, 1, 2, 9]]])  # 9 is void
+    prediction = torch.tensor([[[0, 0, 1, 1], [1, 0, 2, 2]]])
+    found = metrics.class_scores(truth, prediction, 4, [0, 1, 2])
+    assert found[0] == pytest.approx({"iou": 2 / 4, "recall": 2 / 3})
+    assert found[1] == pytest.approx({"iou": 2 / 4, "recall": 2 / 3})
+    assert found[2] == pytest.approx({"iou": 1.0, "recall": 1.0})
+
+
+def test_a_class_that_is_not_there_cannot_be_found():
+    maps = torch.zeros(1, 4, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="no pixel of the truth is of class 1; there is nothing of it"):
+        metrics.class_scores(maps, maps, 2, [0, 1])
+    with pytest.raises(ValueError, match=r"^truth is \(1, 4, 4\) but the prediction \(1, 2, 2\)"):
+        metrics.class_scores(maps, maps[:, :2, :2], 2, [0])

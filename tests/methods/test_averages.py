@@ -13,10 +13,11 @@ from i2i_tutor.data import facades
 from i2i_tutor.data.images import resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.film import Film, strip
-from i2i_tutor.methods import METHODS, aggan, cyclegan, pix2pix
+from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix
 from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import AveragingRecipe
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
+from i2i_tutor.methods.opgan import OPGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.training import checkpoints, fit, make_optimisers, play
 from i2i_tutor.translate import load_method, translate_files
@@ -26,6 +27,7 @@ RECIPES = {
     CycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AdversarialCycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AGGAN: replace(aggan.RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, average=0.75),
+    OPGAN: replace(opgan.RECIPES["smoke"], base=2, siamese_base=2, warm_up=0, average=0.75),
 }
 BOTH = ["g_ab", "g_ba"]
 GENERATORS = {
@@ -33,6 +35,7 @@ GENERATORS = {
     CycleGAN: BOTH,
     AdversarialCycleGAN: BOTH,
     AGGAN: [*BOTH, "attention_a", "attention_b"],
+    OPGAN: BOTH,
 }
 
 

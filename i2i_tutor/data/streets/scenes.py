@@ -55,7 +55,7 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class House:
-    """From ``left`` to ``right``; ``door`` is 0 or 1 (which window it replaces), ``lit`` says of each window if it is."""
+    """From ``left`` to ``right``. ``door`` is the side, 0 or 1, of its window below; ``lit`` says which windows are."""
 
     left: float
     right: float
@@ -70,6 +70,8 @@ class House:
 
 @dataclass(frozen=True)
 class Tree:
+    """``x`` is the middle of its trunk, ``radius`` that of its crown, ``height`` that of its trunk."""
+
     x: float
     radius: float
     height: float
@@ -78,6 +80,8 @@ class Tree:
 
 @dataclass(frozen=True)
 class Person:
+    """Somebody on the pavement."""
+
     x: float
     coat: Colour
 

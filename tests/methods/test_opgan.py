@@ -1,0 +1,581 @@
+"""OP-GAN: the check points of the paper's sheet, who moves when, what S is shown, and what is refused.
+
+Steps are played in fp32, whatever "auto" would be here; where two ways of computing are compared, in fp64.
+"""
+
+import math
+from collections import Counter
+from copy import deepcopy
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from i2i_tutor.data.streams import Stream
+from i2i_tutor.methods import build, cyclegan, opgan
+from i2i_tutor.methods.base import Scene
+from i2i_tutor.methods.cyclegan import CycleGAN
+from i2i_tutor.methods.opgan import OPGAN, RECIPES, OPGANRecipe, Siamese, assembled, cells, content_loss, domain_loss
+from i2i_tutor.nn import count_parameters
+from i2i_tutor.parameters import ParameterError
+from i2i_tutor.training import fit, make_optimisers, play
+
+TINY = replace(RECIPES["smoke"], base=2, siamese_base=2, siamese_features=4, steps=8, warm_up=0)
+NETWORKS = ("g_ab", "g_ba", "d_a", "d_b", "siamese")
+CONTENTS = ["literal", "stabilised"]
+
+
+def batch(count=2, size=32, seed=0, dtype=torch.float32):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, size, size, generator=draw, dtype=dtype) * 2 - 1
+    return {"a": images[0], "b": images[1]}
+
+
+def method(seed=0, **changes):
+    torch.manual_seed(seed)
+    return OPGAN(replace(TINY, **changes))
+
+
+def scene_of(game, data, step=7):
+    scene = Scene(data, step)
+    game(scene)
+    return scene
+
+
+def weights(game):
+    return {name: [p.detach().clone() for p in getattr(game, name).parameters()] for name in NETWORKS}
+
+
+def moved(game, before):
+    """The names of the networks whose weights are others than before."""
+    return {
+        name
+        for name, old in before.items()
+        if any(not torch.equal(p, q) for p, q in zip(getattr(game, name).parameters(), old, strict=True))
+    }
+
+
+def played(game, turn, scene, optimisers):
+    loss = sum(getattr(game, turn.loss)(scene).values())
+    loss.backward(inputs=[p for name in turn.moves for p in getattr(game, name).parameters()])
+    for name in turn.moves:
+        optimisers[name].step()
+        optimisers[name].zero_grad()
+
+
+# --- cells and pairs -----------------------------------------------------------------------------------------------
+
+
+def test_256_pixels_make_nine_cells_of_85_row_by_row():
+    images = torch.arange(2 * 3 * 256 * 256, dtype=torch.float32).view(2, 3, 256, 256)
+    found = cells(images)
+    assert found.shape == (2, 9, 3, 85, 85)
+    for place in range(9):
+        top, left = 85 * (place // 3), 85 * (place % 3)
+        assert torch.equal(found[:, place], images[..., top : top + 85, left : left + 85])
+    assert torch.equal(assembled(found), images[..., :255, :255])
+
+
+def test_a_picture_need_not_be_square():
+    images = torch.rand(1, 1, 7, 12)
+    assert cells(images).shape == (1, 9, 1, 2, 4)
+    assert torch.equal(assembled(cells(images)), images[..., :6, :])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2, 9), (1, 3, 9, 1)])
+def test_a_picture_without_room_for_a_grid_is_refused(shape):
+    with pytest.raises(ValueError, match=f"the images are {shape[2]}x{shape[3]}; a 3 x 3 grid needs 3 pixels a side"):
+        cells(torch.zeros(shape))
+    with pytest.raises(ValueError, match="expected float images"):
+        cells(torch.zeros(3, 9, 9))  # one image without a batch
+
+
+def test_the_153_pairs_are_36_36_9_and_72():
+    found = Counter(opgan.scenario(pair) for pair in combinations(range(18), 2))
+    assert found == {"D1": 36, "D2": 36, "C1": 9, "C2": 72}
+    assert opgan.scenario((3, 12)) == opgan.scenario((12, 3)) == "C1"
+    assert opgan.scenario((3, 13)) == "C2"
+    for wrong in ((3, 3), (0, 18), (-1, 4)):
+        with pytest.raises(ValueError, match="expected two different whole numbers from 0 to 17"):
+            opgan.scenario(wrong)
+
+
+def test_pairs_are_drawn_by_their_law():
+    torch.manual_seed(0)
+    uniform = Counter(opgan.scenario(opgan.uniform_pair()) for _ in range(4000))
+    assert {name: count / 4000 for name, count in uniform.items()} == pytest.approx(
+        {"D1": 36 / 153, "D2": 36 / 153, "C1": 9 / 153, "C2": 72 / 153}, abs=0.03
+    )
+    triples = [opgan.balanced_pairs() for _ in range(1000)]
+    assert all([opgan.scenario(pair) for pair in three[:2]] == ["D1", "D2"] for three in triples)
+    assert Counter(opgan.scenario(three[2]) for three in triples)["C1"] == pytest.approx(500, abs=60)
+
+
+@pytest.mark.parametrize(("sampling", "count"), [("balanced", 6), ("uniform", 2)])
+def test_each_direction_has_pairs_of_its_own(sampling, count):
+    game = method(content="literal", sampling=sampling, pairs=2)
+    scene = scene_of(game, batch())
+    assert [len(pairs) for pairs in scene.pairs] == [count, count]
+    for pairs in scene.content_pairs:
+        assert all(opgan.scenario(pair) == "C1" for pair in pairs)
+        assert len(pairs) == 2 or sampling == "uniform"
+
+
+# --- the networks --------------------------------------------------------------------------------------------------
+
+
+def test_the_paper_profile_has_the_papers_networks():
+    recipe = RECIPES["paper"]
+    with torch.device("meta"):
+        game = OPGAN(recipe)
+        content, domain = game.siamese.encode(torch.zeros(2, 3, 85, 85))
+        maps, _, logits = game.siamese(torch.zeros(4, 3, 85, 85), torch.zeros(4, 3, 85, 85))
+    assert content.shape == domain.shape == (2, 512, 11, 11)
+    assert game.siamese.domain_head.in_features == 1024
+    assert (maps.shape, logits.shape) == ((4, 85, 85), (4, 3))
+    assert count_parameters(game.siamese) == 2_742_404
+    assert count_parameters(game.g_ab) == 11_378_179
+    assert count_parameters(game.d_a) == 2_764_737
+    assert (recipe.lambda_forward, recipe.lambda_backward, recipe.lambda_identity) == (10, 10, 0)
+    assert (recipe.content, recipe.lambda_content, recipe.lambda_domain, recipe.warm_up) == ("literal", 1, 1, 0)
+    assert (recipe.siamese_rate, recipe.learning_rate, recipe.batch, recipe.pool) == (2e-4, 2e-4, 1, 50)
+
+
+def test_one_strided_layer_makes_11_of_21():
+    assert Siamese(4, layers=1, features=2, kernel=3).encode(torch.zeros(1, 3, 21, 21))[0].shape == (1, 2, 11, 11)
+
+
+@pytest.mark.parametrize("numbers", [(7, 3, 2), (3, 2, 1), (3, 1, 2), (5, 2, 2)])
+def test_the_receptive_field_is_that_of_the_gradient(numbers):
+    kernel, layers, stride = numbers
+    network = Siamese(2, layers, 2, kernel, stride).double()
+    for part in network.encoder:
+        if isinstance(part, nn.Conv2d):
+            nn.init.ones_(part.weight)
+    image = torch.ones(1, 3, 63, 63, dtype=torch.double, requires_grad=True)
+    found = network.encode(image)[0]
+    found[0, 0, found.shape[2] // 2, found.shape[3] // 2].backward()
+    seen = image.grad.abs().sum((0, 1)) > 0
+    assert int(seen.any(1).sum()) == opgan.receptive_field(kernel, layers, stride)
+
+
+def test_both_patches_go_through_one_encoder():
+    network, patch = method().siamese, batch(size=10)["a"]
+    one, other, _ = network(patch, patch)
+    assert torch.equal(one, other)
+    both = network.domain(patch, patch)
+    features = network.encode(patch)[1].mean((2, 3))
+    assert torch.allclose(both, network.domain_head(torch.cat([features, features], 1)), atol=1e-6)
+
+
+def test_there_is_no_norm_since_it_would_hide_the_domain():
+    assert not [m for m in method().siamese.modules() if "Norm" in type(m).__name__]
+    torch.manual_seed(0)
+    convolution, norm = nn.Conv2d(3, 16, 3), nn.InstanceNorm2d(16, eps=0.0)
+    patch = batch(size=21)["a"]
+    bare, dark = convolution(patch), convolution(0.3 * patch - 0.5)
+    assert (bare - dark).abs().max() > 0.5
+    assert (norm(bare) - norm(dark)).abs().max() < 0.01
+
+
+# --- the losses ----------------------------------------------------------------------------------------------------
+
+
+def test_the_content_loss_is_the_mean_squared_difference():
+    maps = torch.rand(2, 9, 4, 4)
+    assert content_loss(maps, maps) == 0
+    assert content_loss(torch.zeros(4, 4), torch.full((4, 4), 0.5)) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="equal shapes"):
+        content_loss(maps, maps[:, :1])
+
+
+def test_the_domain_loss_has_three_classes_and_c1_and_c2_are_one():
+    pairs = [(0, 1), (9, 10), (0, 9), (0, 10)]
+    assert domain_loss(torch.zeros(2, 4, 3), pairs) == pytest.approx(math.log(3))
+    right = torch.eye(3)[[0, 1, 2, 2]].expand(2, 4, 3) * 100
+    assert domain_loss(right, pairs) == pytest.approx(0)
+    for place in range(4):
+        wrong = right.clone()
+        wrong[0, place] = wrong[0, place].roll(1)
+        assert domain_loss(wrong, pairs) == pytest.approx(100 / 8)
+
+
+def test_an_untrained_s_does_not_know_the_domain():
+    game = method(siamese_base=8, siamese_features=16)
+    scene = scene_of(game, batch())
+    assert float(game.domain_of(scene).detach()) == pytest.approx(2 * math.log(3), abs=0.1)  # of two directions
+
+
+def test_standardised_maps_have_mean_zero_and_variance_one_but_flat_ones_stay_small():
+    maps = opgan.standardised(torch.rand(2, 9, 8, 8, dtype=torch.double) * 5 + 3)
+    assert maps.mean((-2, -1)).abs().max() < 1e-9
+    assert torch.allclose(maps.square().mean((-2, -1)), torch.ones(2, 9, dtype=torch.double), atol=1e-2)
+    assert opgan.standardised(1e-4 * torch.rand(1, 1, 8, 8)).abs().max() < 0.01
+    assert opgan.standardised(maps.bfloat16()).dtype == torch.float32
+
+
+def test_constant_maps_pay_for_finding_nothing_and_right_ones_do_not():
+    torch.manual_seed(0)
+    maps = opgan.standardised(torch.randn(3, 9, 10, 10))
+    assert opgan.registration_loss(torch.zeros(3, 9, 10, 10), torch.zeros(3, 9, 10, 10)) == pytest.approx(math.log(9))
+    assert opgan.registration_loss(maps, maps) < 0.3
+    assert opgan.registration_loss(maps, maps.roll(1, 1)) > 3
+
+
+def test_other_colours_are_one_change_for_each_image():
+    torch.manual_seed(0)
+    flat = torch.rand(2, 1, 3, 1, 1).expand(2, 9, 3, 12, 12) * 2 - 1
+    found = opgan.recoloured(flat)
+    assert found.shape == flat.shape
+    means = found.mean((-2, -1))  # (2, 9, 3)
+    assert means.std(1).max() < 0.05  # the same in all nine cells, but for grain and what is clipped
+    assert (means[0] - means[1]).abs().max() > 0.1
+    again = opgan.recoloured(flat)
+    assert not torch.allclose(found, again)
+
+
+def test_the_order_of_brightness_does_not_survive():
+    torch.manual_seed(0)
+    dark, bright = -0.5 * torch.ones(400, 9, 3, 6, 6), 0.5 * torch.ones(400, 9, 3, 6, 6)
+    pictures = torch.cat([dark, bright], dim=-1)
+    halves = opgan.recoloured(pictures).mean(2)  # grey
+    brighter = (halves[..., 8:].mean((1, 2, 3)) > halves[..., :4].mean((1, 2, 3))).float().mean()
+    assert float(brighter) == pytest.approx(0.5, abs=0.08)
+
+
+def test_edges_do_not_mind_how_colours_are_turned_or_dimmed():
+    torch.manual_seed(0)
+    image = F.interpolate(torch.rand(2, 3, 6, 6, dtype=torch.double) * 2 - 1, scale_factor=4)
+    turned = torch.einsum("ij,njhw->nihw", torch.linalg.qr(torch.randn(3, 3).double())[0], 0.5 * image)
+    found = opgan.edges(image)
+    assert found.shape == (2, 1, 23, 23)
+    assert 0 <= found.min() < found.max() <= 1
+    assert (found - opgan.edges(turned)).abs().max() < 0.02
+    assert (found - opgan.edges(image.roll(2, -1))).abs().max() > 0.5
+    assert opgan.edges(torch.zeros(1, 3, 8, 8)).std() < 1e-6
+
+
+# --- the moves -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_first_the_generators_move_then_the_discriminators_with_s(content):
+    game, data = method(content=content), batch()
+    assert [turn.moves for turn in game.turns] == [("g_ab", "g_ba"), ("d_a", "d_b", "siamese")]
+    optimisers, scene = make_optimisers(game), scene_of(game, data)
+    for turn in game.turns:
+        before = weights(game)
+        played(game, turn, scene, optimisers)
+        assert moved(game, before) == set(turn.moves)
+        assert all(p.grad is None for p in game.parameters())
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_both_parts_of_the_self_supervised_loss_reach_the_generators(content):
+    game = method(content=content)
+    scene = scene_of(game, batch())
+    for term in (game.content_of(scene), game.domain_of(scene)):
+        gradients = torch.autograd.grad(term, list(game.g_ab.parameters()), retain_graph=True, allow_unused=True)
+        assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+def test_the_generators_minimise_what_the_paper_lists():
+    game = method(content="literal", lambda_content=1.0, lambda_domain=1.0, lambda_identity=0.0)
+    scene = scene_of(game, batch())
+    terms = {name: float(term.detach()) for name, term in game.generator_loss(scene).items()}
+    assert set(terms) == {"gan_ab", "gan_ba", "cycle_a", "cycle_b", "content", "domain"}
+    assert terms["content"] == pytest.approx(float(game.content_of(scene).detach()))
+    assert terms["domain"] == pytest.approx(float(game.domain_of(scene).detach()))
+    assert set(game.discriminator_loss(scene)) == {"d_a", "d_b", "siamese_content", "siamese_domain"}
+
+
+@pytest.mark.parametrize("content", ["literal", "stabilised", "edges"])
+def test_without_weights_it_is_cyclegan_bit_for_bit(content):
+    without = method(content=content, lambda_content=0.0, lambda_domain=0.0)
+    torch.manual_seed(0)
+    parent = CycleGAN(replace(cyclegan.RECIPES["smoke"], base=2, steps=8, lambda_identity=5.0))
+    for step in range(2):
+        for game in (without, parent):
+            torch.manual_seed(step)
+            play(game, make_optimisers(game), batch(seed=step), step)
+    assert without.siamese is None
+    assert all(torch.equal(value, without.state_dict()[name]) for name, value in parent.state_dict().items())
+
+
+def test_no_content_pair_is_no_content_loss():
+    game = method(content="literal", sampling="uniform")
+    scene = scene_of(game, batch())
+    scene.content_pairs = ([], [])
+    loss = game.content_of(scene)
+    assert float(loss) == 0
+    assert not loss.requires_grad
+
+
+def test_the_literal_loss_compares_raw_maps_of_one_place():
+    game = method(content="literal").double()
+    scene = scene_of(game, batch(dtype=torch.double))
+    scene.content_pairs = ([(4, 13)], [(0, 9)])
+    expected = 0
+    for place, (one, other) in zip((4, 0), game.both_directions(scene), strict=True):
+        maps = [game.siamese.content(cells(images)[:, place]) for images in (one, other)]
+        expected = expected + (maps[0] - maps[1]).square().mean()
+    assert torch.allclose(game.content_of(scene), expected)
+
+
+def test_s_is_shown_the_translations_of_this_step_and_none_of_the_pool(monkeypatch):
+    game, shown = method(), []
+    optimisers = make_optimisers(game)
+    play(game, optimisers, batch(seed=1), 0)  # fills the pools with others
+    real = opgan.chosen
+    monkeypatch.setattr(opgan, "chosen", lambda *given: shown.append(given[:2]) or real(*given))
+    scene = scene_of(game, batch(), step=1)
+    a, b, fake_a, fake_b = scene.batch["a"], scene.batch["b"], scene.fake_a, scene.fake_b
+    game.generator_loss(scene)
+    assert [(x is a, y is fake_b) for x, y in shown[:1]] == [(True, True)]
+    assert [(x is fake_a, y is b) for x, y in shown[1:2]] == [(True, True)]
+    game.discriminator_loss(scene)
+    assert torch.equal(shown[2][1], fake_b)
+    assert torch.equal(shown[3][0], fake_a)
+    assert not shown[2][1].requires_grad
+
+
+def test_in_the_warm_up_s_alone_learns_from_real_pictures():
+    game = method(warm_up=2)
+    optimisers, before = make_optimisers(game), weights(game)
+    for step in range(2):
+        terms = play(game, optimisers, batch(seed=step), step)
+        assert set(terms) == {"siamese_content"}
+    assert moved(game, before) == {"siamese"}
+    before = weights(game)
+    play(game, optimisers, batch(), 2)
+    assert moved(game, before) == set(NETWORKS)
+
+
+def test_the_rate_falls_behind_the_warm_up():
+    rates = OPGANRecipe(
+        size=64, siamese_kernel=3, steps=100, warm_up=20, decay=0.5, epoch=0, content="stabilised"
+    ).rates()  # fmt: skip
+    assert [rates(step) for step in (0, 19, 20, 59)] == [1, 1, 1, 1]
+    assert 0 < rates(99) < rates(70) < 1
+
+
+def test_s_learns_at_its_own_rate():
+    optimisers = make_optimisers(method(learning_rate=1e-3, siamese_rate=1e-5))
+    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in optimisers.items()}
+    assert rates == dict.fromkeys(NETWORKS, 1e-3) | {"siamese": 1e-5}
+
+
+def test_edges_need_no_siamese_network():
+    game = method(content="edges", lambda_domain=0.0, lambda_content=18.0)
+    assert game.siamese is None
+    terms = play(game, make_optimisers(game), batch(), 0)
+    assert terms["content"] > 0
+    with pytest.raises(ValueError, match="no Siamese network"):
+        game.content_maps(batch()["a"])
+
+
+# --- gauge freedom, and the collapse ---------------------------------------------------------------------------------
+
+
+def test_no_cycle_sees_a_shift_that_the_way_back_undoes():
+    game, data = method().double(), batch(dtype=torch.double)
+    scene = scene_of(game, data)
+    with torch.no_grad():
+        shifted = game.g_ab(data["a"]).roll(5, -1)
+        back = game.g_ba(shifted.roll(-5, -1))
+        assert torch.allclose(back, scene.cycled_a, atol=1e-12)
+        other = data["b"].roll(5, -1)
+        way = game.g_ab(game.g_ba(other.roll(-5, -1))).roll(5, -1)
+    loss = game.cycle_loss("b", other, way)
+    assert float(loss) == pytest.approx(float(game.cycle_loss("b", data["b"], scene.cycled_b).detach()), abs=1e-6)
+
+
+def learnt(content):
+    """Spread of the raw maps, before and after S has learnt by itself, for some steps, with generators that stay."""
+    game = method(content=content, siamese_base=4, siamese_features=8, siamese_rate=2e-3)
+    pictures = F.interpolate(batch(4, 8)["a"], scale_factor=4)
+    data = {"a": pictures, "b": pictures.flip(0)}
+
+    def spread():
+        return float(game.siamese.content(cells(pictures)).std((-2, -1)).mean().detach())
+
+    optimisers, before = make_optimisers(game), spread()
+    for step in range(150):
+        torch.manual_seed(step)
+        scene = scene_of(game, data)
+        term = game.discriminator_loss(scene)["siamese_content"]
+        term.backward(inputs=list(game.siamese.parameters()))
+        optimisers["siamese"].step()
+        optimisers["siamese"].zero_grad()
+    return before, spread()
+
+
+def test_the_literal_loss_lets_the_maps_collapse_and_the_stabilised_one_does_not():
+    before, after = learnt("literal")
+    assert after < before / 2
+    before, after = learnt("stabilised")
+    assert after > 2 * before
+
+
+# --- a step in plain PyTorch ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_step_equals_the_one_of_a_textbook(content):
+    mine = method(content=content, average=0.0, lambda_identity=5.0).double()
+    other, data = deepcopy(mine), batch(1, dtype=torch.double)
+    torch.manual_seed(3)
+    play(mine, make_optimisers(mine), data, 0)
+    torch.manual_seed(3)
+    textbook_step(other, data["a"], data["b"], literal=content == "literal")
+    for (name, p), q in zip(mine.named_parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-7, atol=1e-9, msg=name)
+
+
+def textbook_step(net, a, b, literal):
+    recipe = net.recipe
+    drawn = [net.draw_pairs() for _ in range(2)]
+    make = {name: torch.optim.Adam(getattr(net, name).parameters(), 1e-3, (0.5, 0.999)) for name in NETWORKS}
+    make["siamese"].param_groups[0]["lr"] = recipe.siamese_rate
+    fake_b, fake_a = net.g_ab(a), net.g_ba(b)
+
+    def cell(picture, place):
+        side = picture.shape[-1] // 3
+        row, column = divmod(place % 9, 3)
+        return picture[..., row * side : (row + 1) * side, column * side : (column + 1) * side]
+
+    def content(fake_a, fake_b):
+        total = 0
+        for (one, two), (_, places) in zip(((a, fake_b), (fake_a, b)), drawn, strict=True):
+            some = [place for place, _ in places] if literal else range(9)
+            parts = []
+            for place in some:
+                maps = [net.siamese.content(cell(picture, place)) for picture in (one, two)]
+                if not literal:
+                    maps = [(m - m.mean()) / (m.var(unbiased=False) + 1e-3).sqrt() for m in maps]
+                parts.append(((maps[0] - maps[1]) ** 2).mean())
+            total = total + sum(parts) / len(parts)
+        return total
+
+    def domain(fake_a, fake_b):
+        total = 0
+        for (one, two), (pairs, _) in zip(((a, fake_b), (fake_a, b)), drawn, strict=True):
+            for pair in pairs:
+                patches = [cell(one if place < 9 else two, place) for place in pair]
+                both = torch.cat([net.siamese.encode(patch)[1].mean((2, 3)) for patch in patches], 1)
+                label = 0 if max(pair) < 9 else 1 if min(pair) >= 9 else 2
+                total = total - net.siamese.domain_head(both).log_softmax(1)[0, label] / len(pairs)
+        return total
+
+    loss = sum(((d(x) - 1) ** 2).mean() for d, x in ((net.d_b, fake_b), (net.d_a, fake_a)))
+    loss = loss + 10 * ((net.g_ba(fake_b) - a).abs().mean() + (net.g_ab(fake_a) - b).abs().mean())
+    loss = loss + 5 * ((net.g_ab(b) - b).abs().mean() + (net.g_ba(a) - a).abs().mean())
+    loss = loss + recipe.lambda_content * content(fake_a, fake_b) + recipe.lambda_domain * domain(fake_a, fake_b)
+    loss.backward()
+    for name in ("g_ab", "g_ba"):
+        make[name].step()
+    for name in ("d_a", "d_b", "siamese"):
+        make[name].zero_grad()
+    fake_a, fake_b = fake_a.detach(), fake_b.detach()
+    loss = sum(
+        0.5 * (((d(x) - 1) ** 2).mean() + (d(y) ** 2).mean())
+        for d, x, y in ((net.d_a, a, fake_a), (net.d_b, b, fake_b))
+    )
+    if literal:
+        loss = loss + content(fake_a, fake_b)
+    else:
+        real = cells(torch.cat([a, b]))
+        maps = [opgan.standardised(net.siamese.content(some)) for some in (real, opgan.recoloured(real))]
+        loss = loss + opgan.registration_loss(*maps)
+    (loss + domain(fake_a, fake_b)).backward()
+    for name in ("d_a", "d_b", "siamese"):
+        make[name].step()
+
+
+# --- afterwards ----------------------------------------------------------------------------------------------------
+
+
+def test_translating_needs_one_generator_and_no_s(monkeypatch):
+    game, image = method(), batch()["a"]
+    expected = game.averaged("g_ab")(image).detach()
+    for name in ("siamese", "d_a", "d_b", "g_ba"):
+        monkeypatch.delattr(game, name)
+    assert torch.equal(game.translate(image), expected)
+
+
+def test_content_maps_of_a_picture_are_those_of_its_cells():
+    game, image = method(), batch()["a"]
+    maps = game.content_maps(image, standard=False)
+    assert maps.shape == (2, 1, 30, 30)
+    with torch.no_grad():
+        assert torch.allclose(maps[:, 0, 10:20, :10], game.siamese.content(cells(image)[:, 3]), atol=1e-6)
+    assert cells(game.content_maps(image)).mean((-2, -1)).abs().max() < 1e-5
+    with pytest.raises(ValueError, match=r"expected \[-1, 1\]"):
+        game.content_maps(2 * image)
+
+
+@pytest.mark.parametrize("changes", [{"warm_up": 3}, {"content": "literal", "sampling": "uniform"}])
+def test_resumed_equals_uninterrupted_bit_for_bit(changes, tmp_path):
+    def run(folder, steps, resume=False):
+        game = method(seed=3, **changes)
+        data = Stream(lambda position, rng: batch(seed=position), seed=0)
+        fit(game, data, steps, folder=folder, resume=resume, save_every=3, progress=False, precision="fp32")
+        return game
+
+    whole = run(tmp_path / "whole", 8)
+    for steps in (2, 5, 8):  # within the warm-up, behind it, to the end
+        parts = run(tmp_path / "parts", steps, resume=steps > 2)
+    assert whole.state_dict().keys() == parts.state_dict().keys()
+    assert all(torch.equal(value, parts.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_checkpoint_builds_the_same_method_again():
+    game = method()
+    again = build(game.settings())
+    again.load_state_dict(deepcopy(game.state_dict()))
+    assert isinstance(again, OPGAN)
+    assert torch.equal(again.translate(batch()["a"]), game.translate(batch()["a"]))
+    assert torch.equal(again.content_maps(batch()["a"]), game.content_maps(batch()["a"]))
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"size": 32}, "a cell of the 3 x 3 grid has 10 pixels a side, fewer than the 21 .* choose size 63 or more"),
+        ({"siamese_kernel": 4}, "siamese_kernel is 4; a kernel with a middle has an odd side"),
+        ({"adversarial": False}, "OP-GAN has discriminators"),
+        ({"warm_up": 10}, "warm_up teaches the stabilised content"),
+        ({"warm_up": 10, "content": "stabilised", "lambda_content": 0.0}, "warm_up teaches the stabilised content"),
+        ({"warm_up": 50, "steps": 50, "content": "stabilised"}, "warm_up is 50 of 50 steps"),
+        ({"content": "both"}, "content must be"),
+        ({"sampling": "all"}, "sampling must be"),
+        ({"lambda_domain": -1.0}, "lambda_domain must be"),
+        ({"lambda_content": float("nan")}, "lambda_content must be"),
+        ({"pairs": 0}, "pairs must be"),
+        ({"size": 66}, "multiples of 4"),
+    ],
+)
+def test_a_wrong_number_is_refused_before_anything_is_built(changes, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        replace(OPGANRecipe(), **changes)
+
+
+def test_a_small_picture_is_refused_only_if_s_must_look_at_it():
+    small = replace(OPGANRecipe(), size=32, content="edges", lambda_domain=0.0)
+    assert not small.has_siamese
+
+
+def test_a_side_that_the_batch_lacks_is_named():
+    with pytest.raises(ValueError, match="the batch has no 'b'"):
+        play(method(), make_optimisers(method()), {"a": batch()["a"]}, 0)
+
+
+def test_an_empty_batch_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="N > 0"):
+        play(method(), make_optimisers(method()), {"a": batch()["a"], "b": batch()["b"][:0]}, 0)
