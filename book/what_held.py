@@ -34,6 +34,7 @@ from i2i_tutor.measuring import results
 CHAPTERS = {
     "01_pix2pix": "1. pix2pix",
     "02_cyclegan": "2. CycleGAN",
+    "03_opgan": "3. OP-GAN",
     "05_pixelda": "5. PixelDA",
     "06_aggan": "6. AGGAN",
 }
@@ -56,6 +57,12 @@ plots.table(*results.claims_table("01_pix2pix"))
 
 # %% tags=["remove-input"]
 plots.table(*results.claims_table("02_cyclegan"))
+
+# %% [markdown]
+# ## Chapter 3, OP-GAN
+
+# %% tags=["remove-input"]
+plots.table(*results.claims_table("03_opgan"))
 
 # %% [markdown]
 # ## Chapter 5, PixelDA

@@ -155,6 +155,26 @@ def check_composition(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     print("right: the composition")
 
 
+def check_registration(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (map_a, map_b) → OP-GAN's content loss of maps of one shape: their mean squared difference."""
+    one, other = torch.rand(2, 9, 5, 5, dtype=torch.double), torch.rand(2, 9, 5, 5, dtype=torch.double)
+    difference = one - other
+    reference = difference.square().mean()
+    _compare(
+        _scalar(function, one, other),
+        reference,
+        {
+            f"{one.numel()}x too large: you summed over the pixels, the loss is their mean": reference * one.numel(),
+            "the difference is not squared: that is L1": difference.abs().mean(),
+            "there is a root: that is the norm, the loss is its square, averaged": reference.sqrt(),
+            "the maps are multiplied, not compared": (one * other).mean(),
+            "the sign is wrong: equal maps must cost least": -reference,
+        },
+    )
+    _gradient(function, (one, other), lambda a, b: (a - b).square().mean())
+    print("right: the content loss")
+
+
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:
     """Check a function from [(kernel, stride), ...], first layer first, to the receptive field in pixels."""
     for layers in range(1, 6):

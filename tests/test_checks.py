@@ -29,7 +29,8 @@ def test_right_answers_pass(capsys):
     checks.check_receptive_field(checks._fold)
     checks.check_least_squares_loss(right_squares)
     checks.check_composition(lambda image, painted, where: image + where * (painted - image))
-    assert capsys.readouterr().out.count("right:") == 5
+    checks.check_registration(lambda a, b: (a - b).pow(2).mean())
+    assert capsys.readouterr().out.count("right:") == 6
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,20 @@ def test_the_content_check_accepts_the_right_answer_and_names_mistakes():
 def test_wrong_compositions_are_named(answer, sentence):
     with pytest.raises(AssertionError, match=sentence):
         checks.check_composition(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda a, b: (a - b).square().sum(), "450x too large: you summed over the pixels"),
+        (lambda a, b: (a - b).abs().mean(), "the difference is not squared"),
+        (lambda a, b: (a - b).square().mean().sqrt(), "there is a root"),
+        (lambda a, b: (a * b).mean(), "multiplied, not compared"),
+        (lambda a, b: -(a - b).square().mean(), "the sign is wrong"),
+        (lambda a, b: (a - b.detach()).square().mean(), "gradient of argument 2"),
+        (lambda a, b: (a - b).square(), "expected one number"),
+    ],
+)
+def test_wrong_content_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_registration(answer)

@@ -200,6 +200,7 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
             },
         ),
         ("05_pixelda", "pixelda", {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}),
+        ("03_opgan", "opgan", {"gap", "miou", "car_found", "sky_iou", "tree_iou", "error", "spread"}),
         (
             "06_aggan",
             "aggan",
