@@ -116,8 +116,8 @@ def class_scores(truth: Tensor, prediction: Tensor, classes: int, asked: Sequenc
         if not (truth == one).any():
             raise ValueError(f"no pixel of the truth is of class {one}; there is nothing of it that could be found")
     pairs = prediction[counted], truth[counted]
-    options = {"num_classes": classes, "average": "none", "validate_args": False}
-    union, found = multiclass_jaccard_index(*pairs, **options), multiclass_recall(*pairs, **options)
+    union = multiclass_jaccard_index(*pairs, classes, average="none", validate_args=False)
+    found = multiclass_recall(*pairs, classes, average="none", validate_args=False)
     return {one: {"iou": float(union[one]), "recall": float(found[one])} for one in asked}
 
 

@@ -390,17 +390,19 @@ class OPGAN(CycleGAN):
 
     def content_of(self, scene: Scene) -> Tensor:
         """The content loss of both directions, added: of the drawn C1 pairs, or in the stabilised one of all cells."""
-        assert self.siamese is not None or self.recipe.content == "edges"
+        siamese = self.siamese
         total = scene.fake_a.new_zeros((), dtype=torch.float32)
         for number, (in_a, in_b) in enumerate(self.both_directions(scene)):
             if self.recipe.content == "edges":
                 total = total + (edges(in_a) - edges(in_b)).abs().mean()
-            elif self.recipe.content == "stabilised":
-                maps = standardised(self.siamese.content(torch.cat([cells(in_a), cells(in_b)])))
+                continue
+            assert siamese is not None
+            if self.recipe.content == "stabilised":
+                maps = standardised(siamese.content(torch.cat([cells(in_a), cells(in_b)])))
                 total = total + content_loss(*maps.chunk(2))
             elif scene.content_pairs[number]:
                 first, second = chosen(in_a, in_b, scene.content_pairs[number])
-                total = total + content_loss(self.siamese.content(first), self.siamese.content(second))
+                total = total + content_loss(siamese.content(first), siamese.content(second))
         return total
 
     def domain_of(self, scene: Scene) -> Tensor:

@@ -91,7 +91,7 @@ def draw(
 def _each(name: str, value: str | Sequence[str], choices: Sequence[str], count: int) -> Sequence[str]:
     """One choice for each of ``count`` scenes."""
     each = [value] * count if isinstance(value, str) else list(value)
-    for one in each or [value]:
+    for one in [value] if isinstance(value, str) else each:
         check_choice(name, one, choices)
     if len(each) != count:
         raise ValueError(f"{name} has {len(each)} names for {count} scenes")

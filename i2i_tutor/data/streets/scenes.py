@@ -127,7 +127,8 @@ def scene(number: int, kind: Kind) -> Scene:
     first, step = int(next(chance) * len(WALLS)), 1 + int(next(chance) * 2)  # neighbours never have one colour
     houses = tuple(
         House(
-            *edges[place : place + 2],
+            left=edges[place],
+            right=edges[place + 1],
             floors=1 + count(family.floors),
             pointed=next(chance) < 0.5,
             door=int(next(chance) * 2),
@@ -144,7 +145,7 @@ def scene(number: int, kind: Kind) -> Scene:
     )
     people = tuple(Person(between(4, 60), one_of(COATS)) for _ in range(int(next(chance) * 2)))
     cars = count(family.cars)
-    spots = {0: (), 1: ((18, 46),), 2: ((13, 16), (48, 51))}[cars]
+    spots: Sequence[tuple[float, float]] = ([], [(18, 46)], [(13, 16), (48, 51)])[cars]
     halves = (14, 16) if cars < 2 else (13, 14)
     return Scene(
         sun,

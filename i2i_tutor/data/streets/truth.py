@@ -61,5 +61,5 @@ def _held_out(size: int) -> Batch:
 
 
 def _by_day(scenes: np.ndarray, kinds: np.ndarray, size: int) -> Batch:
-    images, classes = draw(scenes, size, [KINDS[kind] for kind in kinds], "day")  # type: ignore[misc]
+    images, classes = draw(scenes, size, [KINDS[kind] for kind in kinds], "day")
     return {"image": to_tensor(images), "label": torch.from_numpy(classes.astype(np.int64))}
