@@ -882,6 +882,7 @@ plots.grid(
 
 # %% [markdown]
 # They show shape and place of objects; the paper calls them *attention maps*. On these maps a window counts as much as a car.
+# Compare, too, how exactly the translation repeats the night's map. The true day need not: its windows are dark and its lamps are off. A loss that asks for more likeness than the truth has is paid in colours.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
 rows = [test["a"], own, *([test["b"]] if drawn else [])]
