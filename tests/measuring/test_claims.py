@@ -199,7 +199,11 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
                 "stripes_returned",
             },
         ),
-        ("05_pixelda", "pixelda", {"target", "dark", "light", "source", "svm", "svm_unseen", "hue"}),
+        (
+            "05_pixelda",
+            "pixelda",
+            {"target", "dark", "light", "source", "source_by_target", "fresh", "fresh_unseen", "hue"},
+        ),
     ],
 )
 def test_the_claims_name_arms_of_the_sweep_and_measured_things(chapter, sweep, measured):

@@ -300,6 +300,14 @@ def test_the_learning_rate_falls_in_stairs():
     assert recipe.learning_rate * rates(recipe.steps) == pytest.approx(2.8e-4, rel=0.01)  # the sheet's final rate
 
 
+def test_a_short_run_s_rate_is_constant_and_then_falls_over_its_last_half():
+    recipe = RECIPES["fast"]
+    rates, half = recipe.rates(), recipe.steps // 2
+    by_hand = {0: 1.0, half: half / (half + 1), half + half // 2: (half - half // 2) / (half + 1)}
+    assert {step: rates(step) for step in by_hand} == pytest.approx(by_hand)
+    assert 0 < rates(recipe.steps - 1) < 2 / half
+
+
 def test_methods_are_built_again_from_their_settings():
     for method in (PixelDA(replace(TINY, noise_size=0)), TaskAlone(TINY)):
         again = build(method.settings())
@@ -321,8 +329,9 @@ def test_the_reference_trains_its_task_and_adapts_nothing():
 @pytest.mark.parametrize(
     "numbers",
     [
-        {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": 0}, {"blocks": 0},
+        {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": -1}, {"blocks": 0},
         {"weight_task": -1.0}, {"weight_source": math.nan}, {"weight_content": 1e7}, {"discriminator_noise": -0.1},
+        {"stair": 100, "decay": 0.5},
     ],
 )  # fmt: skip
 def test_absurd_recipes_are_refused_by_name(numbers):
