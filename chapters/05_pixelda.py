@@ -17,9 +17,13 @@
 #
 # ## What you will see
 #
-# A classifier learns to read white digits on black, and then fails on digits drawn into photographs.
-# Nobody labels a single photograph.
-# Instead a generator repaints the labelled digits until a discriminator takes them for photographs, the labels come along, and a classifier that learns from the repainted digits reads most of the real ones: on two of our three seeds more than nine of ten.
+# A classifier that has learnt to read white digits on black fails on digits drawn into photographs, and nobody has labelled a single one of those.
+# So another network *repaints* the labelled digits until they could be photographs. Their labels stay what they were, and the classifier learns from them.
+#
+# ```{figure} ../book/results/pixelda_opening.webp
+# :alt: Five digits in rows, four columns. First a white digit on black; then the same digit twice as the network repainted it, each time on another coloured ground, sometimes bright on dark, sometimes dark on light; last a real digit of the same kind in a photograph.
+# Left: what has labels. Middle: the same digits, repainted, with two draws of noise. Right: what has none. No picture on the left belongs to one on the right.
+# ```
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
 # The trainings take a few minutes on a laptop with two cores; the paper's own recipe wants a GPU (last section).
@@ -30,7 +34,7 @@
 # 2. write PixelDA's three losses, and say which network minimises which;
 # 3. predict what the content similarity charges for a change of brightness, and for a scramble;
 # 4. explain how a generator can satisfy discriminator and task network without adapting;
-# 5. test an adaptation without fooling yourself: which labels were seen, which digits, which photographs.
+# 5. tell a failed adaptation from a good one without a label of the target.
 #
 # **You need** the GAN game of {ref}`chapter 1 <p3>`; the boxes on {ref}`GANs <b1>`, {ref}`conditional GANs <b2>` and {ref}`domain adaptation <b5>` are short.
 #
@@ -72,14 +76,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 from PIL import Image
+from scipy.stats import binomtest, fisher_exact
 
 from i2i_tutor import chapter, checks, losses, plots
 from i2i_tutor.data import digits, objects
-from i2i_tutor.data.streams import Stream, to_uint8
-from i2i_tutor.film import Film, scrub, strip
+from i2i_tutor.data.streams import Stream, to_tensor, to_uint8
+from i2i_tutor.files import book_file
+from i2i_tutor.film import Film, leaf, read_frames, scrub, strip
 from i2i_tutor.measuring import judges, metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.dann import DANN
@@ -117,9 +125,16 @@ if run.profile != "paper":
 # (d1)=
 # ## The problem
 #
-# Labels cost money.
-# A renderer or a game engine gives them away: whoever draws the scene knows what is in it.
-# But a network that was trained on rendered images fails on photographs, because it has never seen a shadow, a lens or a crowded background.
+# Labels cost money, and a renderer gives them away: whoever draws a scene knows what is in it, where, and which pixels belong to it.
+# Here are objects as a renderer draws them, and the same kinds of object as a camera would see them, with a lamp at the side, noise, and a town behind.
+
+# %% mystnb={"image": {"alt": "Three columns of five objects: rendered on black, rendered before a photograph of a flower, and the target: dimly lit, noisy objects before a photograph of a building. Discs, squares, rings, crosses and others, in all hues."}}
+black, natural = (next(objects.train(name, 32, 5, seed=0)) for name in objects.SOURCES)
+rendered = {"rendered on black": black["source"], "on a photograph": natural["source"]}
+plots.grid(rendered | {"seen by a camera": black["target"]}, scale=1.3)
+
+# %% [markdown]
+# A network that is trained on the first column and tested on the last has never met a shadow, a noisy pixel or a crowded background.
 # What lies between the two is the *domain gap*.
 #
 # (d2)=
@@ -132,18 +147,17 @@ if run.profile != "paper":
 # The other trains *domain-invariant* features: DANN {cite:p}`ganin2016` lets a critic guess the domain from the features, and the features learn to fool it.
 # PixelDA adapts neither. It adapts the **pixels**.
 #
-# Scikit-learn brings 1,797 real handwritten digits along, white on black, and two photographs.
-# Of the digits 720 are our source, 520 *others* our target without labels; 157 are kept for tuning and 400 for the test.
-# The target follows the recipe of MNIST-M {cite:p}`ganin2016`: a piece of a photograph, *inverted* under the stroke.
-# Both photographs are cut into upright strips, and those behind the test digits no training ever shows.
+# We begin with digits, where the gap is easy to see. (The objects come back {ref}`below <d10>`.)
+# The *source* is 720 real handwritten digits, white on black. The *target* is 520 other ones, each drawn once into a photograph, and we are not told what they are.
+# A further 400 are kept for the test, 157 for tuning; the photographs behind the test digits no training ever shows.
 
 # %% mystnb={"image": {"alt": "Two columns of five unrelated pictures. Source: soft white digits on black. Target: digits on pieces of photographs, light on dark ground and dark on light ground, often in colour."}}
 stream = world.train(run.source, recipe.size, recipe.batch, run.seed, classes=seen)
 batch = {key: value.to(run.device) for key, value in next(stream).items()}
-plots.grid({"source": batch["source"][:5].cpu(), "target": batch["target"][:5].cpu()})
+plots.grid({"source": batch["source"][:5].cpu(), "target": batch["target"][:5].cpu()}, scale=1.3)
 
 # %% [markdown]
-# The recipe is one line, and it is its own inverse: $|b - d|$ turns the background $b$ into $255 - b$ where the digit $d$, cut to black and white, is 255, and leaves it where $d$ is 0.
+# The target follows the recipe of MNIST-M {cite:p}`ganin2016`, one line that is its own inverse: $|b - d|$ turns the background $b$ into $255 - b$ where the digit $d$, cut to black and white, is 255, and leaves it where $d$ is 0.
 
 # %% tags=["nbval-check-output"]
 strokes = digits.evaluation("digits", 16)["source_mask"][:8, 0].numpy() > 0.5
@@ -156,7 +170,7 @@ print("blended twice, the photograph is back:", bool((digits.blend(strokes, blen
 # Look at the target column again: a stroke is bright only where the ground is dark.
 # On a light ground, it is *dark*. No source digit ever is.
 # Which of the two is brighter, stroke or ground, we call the digit's *polarity*.
-# Keep this in mind, it explains nearly every number of these digits below.
+# Keep it in mind: with these digits, polarity is nearly the whole gap.
 #
 # (d4)=
 # ## The idea
@@ -182,11 +196,11 @@ print("blended twice, the photograph is back:", bool((digits.blend(strokes, blen
 # (d3)=
 # The paper claims five properties, and each gets its demonstration below.
 #
-# 1. **Decoupled from the task's network**: adapt once, then train whatever classifier you like.
-# 2. **Across label spaces**: $G$ may be trained without some of the classes.
-# 3. **Stable training**: the task loss on source images keeps runs from going astray.
-# 4. **Data augmentation**: one labelled image gives as many adapted ones as there is noise.
-# 5. **Interpretable**: the adaptation is an image; one can look at it.
+# 1. **Decoupled from the task's network**: adapt once, then train whatever classifier you like ({ref}`here <property-1>`).
+# 2. **Across label spaces**: $G$ may be trained without some of the classes ({ref}`here <property-2>`).
+# 3. **Stable training**: the task loss on source images keeps runs from going astray ({ref}`here <property-3>`).
+# 4. **Data augmentation**: one labelled image gives as many adapted ones as there is noise ({ref}`with the first <property-1>`).
+# 5. **Interpretable**: the adaptation is an image, so one can see what went right or wrong ({ref}`here <property-5>`).
 #
 # ## Predict, then measure
 #
@@ -205,7 +219,7 @@ predictions = {
 #
 # $G$ never shrinks the image. A linear layer turns $z$ into one more channel, and residual blocks at full size do the repainting.
 # $D$ halves the image until 4 × 4 are left and gives **one** logit for all of it, not a map as in {ref}`chapter 1 <p8>`.
-# Behind each of its convolutions come dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early. (In our short runs it has neither; "Break it" tells how that came.)
+# Behind each of its convolutions the paper puts dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early. In our short runs it can do without.
 # $T$ is a small classifier whose *first layer exists twice*, once for source images and once for adapted and target images, because edges look different in the two; everything behind it is shared.
 
 # %%
@@ -247,6 +261,7 @@ print("weights in T's two first layers:", private)
 #
 # Why the source part? The GAN term does not care *which* digit comes out. If $G$ turned every 1 into a 2 and every 2 into a 1, $D$ would be content, and $T$ could learn the exchanged names.
 # The source images are meant to pin the names to the shapes, through the layers that $T$ shares.
+# Whether they are needed for that is a question for a measurement; the paper's claim is about stability, and we {ref}`test it <property-3>`.
 
 
 # %%
@@ -275,7 +290,7 @@ def task_loss(logits, label):
 #
 # In words: the mean square minus the square of the mean, which is the *variance* of the difference.
 # It is called masked pairwise mean squared error (masked PMSE), because a variance is also a mean over all *pairs* of values, each pair counted once among the $k^2$: $\frac{1}{k^2}\sum_{i<j} (d_i - d_j)^2$.
-# (Mind the brackets when you read it elsewhere: the square belongs around the whole sum, and $k^2$ outside of it.)
+# (Elsewhere the second term is read as differences *between pixels*. It is the square of one sum: the brackets belong around it.)
 
 
 # %%
@@ -290,7 +305,7 @@ def content_loss(x, fake, mask):
 real_logits, fake_logits = torch.randn(2, 8)
 torch.testing.assert_close(domain_loss_d(real_logits, fake_logits), losses.discriminator_loss(real_logits, fake_logits))
 torch.testing.assert_close(domain_loss_g(fake_logits), losses.generator_loss(fake_logits))
-torch.testing.assert_close(task_loss(untrained.task(x), y), F.cross_entropy(untrained.task(x), y))
+torch.testing.assert_close(task_loss(untrained.task(x), y), losses.cross_entropy(untrained.task(x), y))
 torch.testing.assert_close(
     content_loss(x, fake, batch["source_mask"]), losses.masked_pairwise_error(x, fake, batch["source_mask"])
 )
@@ -351,7 +366,8 @@ for covered in (0, 4, 8, 16):
 #
 # ## One step by hand
 #
-# First $D$ and $T$ move, on images that $G$ makes without a gradient. Then $G$ moves, against the two that have just learnt, with *new* noise.
+# First $D$ and $T$ move, on images that $G$ makes without a gradient. Then $G$ moves, against the two that have just learnt, with the same source images and *new* noise.
+# (The official code draws new images for $G$'s move, too.)
 
 
 # %%
@@ -393,13 +409,14 @@ print("the step by hand equals the package's")
 # ## Training
 #
 # This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
-# Two things differ in kind. $D$ has neither dropout nor noise, and the weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper's run has them almost equal.
-# "Break it" tells how we came to both.
+# Three things differ in kind. $D$ has neither dropout nor noise.
+# The weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper has the two almost equal; in a short run a heavy task term keeps $G$ from trying anything new (see {ref}`below <weight-task>`).
+# And the learning rate is constant for the first half and falls to zero over the second, so that the game calms down before it ends.
 #
-# Three references belong to the method, all with the same $T$, the same steps and the same seed. This notebook trains the first, the row `baseline` of its tables; the sweep trains all.
+# Three references belong to the method, all with the same $T$, the same steps and the same seed. This notebook trains the first; the sweep trains all.
 # **Source-only** learns from source images and is tested on the target: the lower mark.
 # **Target-only** is allowed the labels of the target's training images: what adaptation replaces.
-# And **target-only, fresh** blends every source digit with a new piece of photograph in each step: exactly what a perfect generator would do.
+# **Target-only, fresh** blends every source digit with a new piece of photograph in each step: what a perfect generator would do.
 #
 # A loss of your own for $G$ goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms.
 
@@ -420,7 +437,7 @@ def train(arm, learner, numbers, own_loss=None):
             model.generator_loss = partial(own_loss, model)
         data = world.train(run.source, numbers.size, numbers.batch, run.seed, classes=seen, ahead=2)
     film = Film(test["source"][:8], numbers.steps)
-    # bf16 rounds away differences by which the game is decided: on every machine the same arithmetic
+    # on every machine the same arithmetic, or its runs could not be compared with the sweep's
     precision = "auto" if run.profile == "paper" else "fp32"
     return model, run.fit(arm, model, data, film, precision=precision), film
 
@@ -436,7 +453,7 @@ undecided = {"discriminator": 1.3863 * recipe.weight_domain, "generator": 0.6931
 plots.curves(history, undecided=undecided if learner == "pixelda" else None)
 
 # %% [markdown]
-# The dashed lines are where $D$ cannot tell.
+# The dashed lines are where $D$ cannot tell. It ends far below its line, because it has only 520 target images, and comes to know them by heart.
 # The task terms fall towards zero. Do not be pleased yet: `task_source` speaks of source images, the two others of *adapted* ones, and all would fall just as nicely if $G$ had changed nothing.
 # Leaf through the film of eight test digits:
 
@@ -446,44 +463,41 @@ scrub(film.frames, film.labels, "Eight source digits as the generator repaints t
 # %% [markdown]
 # ## Results
 
-# %% mystnb={"image": {"alt": "Six digits in rows. Columns: the source digit, white on black; two adaptations with different noise, on coloured and textured grounds; and a real target picture of the same kind of digit. The adapted digits keep their shape, some are bright on dark, some dark on light."}}
+# %% mystnb={"image": {"alt": "Five digits in rows. Columns: the source digit, white on black; two adaptations with different noise, on coloured and textured grounds; and a real target picture of the same kind of digit. The adapted digits keep their shape; some are bright on dark, some dark on light."}}
 torch.manual_seed(run.seed)
-model.eval()
 clean, clean_mask, clean_label = (test[key][:400] for key in ("source", "source_mask", "source_label"))
 real = test["target"][:400]
 draws = [run.in_parts(model.translate, clean, 100) for _ in range(2)]
 
 
-def one_of_each(labels):
+def one_of_each(images, labels):
     """The first picture of every class."""
-    return torch.stack([(labels == label).nonzero()[0, 0] for label in labels.unique()])
+    return images[torch.stack([(labels == label).nonzero()[0, 0] for label in labels.unique()])]
 
 
-shown, beside = one_of_each(clean_label), one_of_each(test["target_label"])
-columns = {"as it was": clean[shown], "as it became": draws[0][shown], "again, new noise": draws[1][shown]}
-run.show(
-    "results.png",
-    plots.grid({name: images[:6] for name, images in columns.items()} | {"a real one": real[beside][:6]}, scale=1.3),
-)
+columns = {"as it was": clean, "as it became": draws[0], "again, new noise": draws[1]}
+columns = {name: one_of_each(images, clean_label) for name, images in columns.items()}
+columns["a real one"] = one_of_each(test["target"], test["target_label"])
+figure = plots.grid({name: images[2:7] for name, images in columns.items()}, scale=1.5)
+figure.savefig(run.figure("opening.webp"))
+run.show("results.png", figure)
 
 # %% tags=["hide-input"]
-# kept beside the results: the first picture of this chapter, and the strip of which the sweep's films are made
-rows = [*columns.values(), real[beside]]
-plots.grid({"as it was": clean[shown], "as it became": draws[0][shown], "a real one": real[beside]}, scale=1.3).savefig(
-    run.figure("opening.webp")
-)
-Image.fromarray(strip(rows)).save(run.figure("strip.png"))
+# kept beside the results: the pictures of which the sweep's films are made
+pictures = Image.fromarray(strip(list(columns.values())))
+pictures.resize((4 * pictures.width, 4 * pictures.height), Image.Resampling.NEAREST).save(run.figure("strip.png"))
 
 # %% [markdown]
 # Read the digits in the middle columns. Is each still the digit on its left?
 # Where it is not, $T$ was taught a wrong name.
+# (The last column is sorted by us, for your eyes only. No training saw its labels.)
 #
 # (d8)=
 # **Has $G$ memorised the target?** Beside each adapted digit stands its nearest neighbour among all target images that $D$ was shown.
-# If $G$ copied, the two would be the same picture, and the distance far below that of target images which nobody was shown.
+# If $G$ copied, the two would be the same picture, and the distance far below that of new target images, which nobody was shown.
 # (A caution: most of such a distance is *ground*. A copied stroke before a new ground would not show.)
 
-# %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel."}}
+# %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel. The grounds are alike, the digits are mostly others."}}
 target_set = world.unlabelled(run.source, recipe.size)
 
 
@@ -495,13 +509,16 @@ def nearest(images):
 
 (adapted_distance, which), (real_distance, _) = nearest(draws[0]), nearest(real)
 print(f"distance to the nearest: from adapted digits {adapted_distance:.3f}, from new real ones {real_distance:.3f}")
-plots.grid({"adapted": draws[0][:6], "nearest target": target_set[which[:6]]})
+plots.grid({"adapted": draws[0][:6], "nearest target": target_set[which[:6]]}, scale=1.2)
 
 # %% [markdown]
 # ## Measuring
 #
+# ### Which digits are read?
+#
 # The measure is plain: the share of target test images that $T$ names rightly.
 # We split it by the brightness of the background, because only on light ground the target does what the source never does.
+# And we read *new source digits* twice, through the source's own first layer and through the target's.
 
 
 # %%
@@ -530,21 +547,74 @@ def measure(model):
 # %%
 for arm, (net, _, _) in trained.items():
     run.record(arm, measure(net))
-names = ["source", "dark", "light", "target"]
+MEASURES = {
+    "source": "source",
+    "source_by_target": "source, through the target's layer",
+    "dark": "target, dark ground",
+    "light": "target, light ground",
+    "target": "target",
+}
+names = {"method": learner, "baseline": "source_only"}
 plots.table(
-    ["", "source accuracy", "target, on dark ground", "target, on light ground", "target accuracy"],
-    [(arm, *(scores.get(name) for name in names)) for arm, scores in run.metrics.items()],
+    ["accuracy", *MEASURES.values()],
+    [(names[arm], *(scores.get(name) for name in MEASURES)) for arm, scores in run.metrics.items()],
 )
 
 # %% [markdown]
-# Read from left to right, the baseline's row first.
+# Read from left to right, source-only first.
 # How much does it lose from its own domain to dark ground, though it has never seen a photograph? And from dark ground to light?
-# On light ground it does not even guess: over our seeds it names 1 to 4 of 100 digits, where guessing gives 10. It reads *something else* there, the gaps instead of the strokes.
-# So the gap that looks like "photographs are hard" is mostly polarity.
-# With the default seed 0 the method's row reaches 88 % on light ground, with seed 2 even 94 %, but with seed 1 only 27 %. "Break it" shows why.
-# (Your numbers may be others. Machines add in different orders, the last digits of the sums differ, and a GAN magnifies that: on two threads instead of one, the same seed 0 failed here, with 24 % on light ground.)
+# On light ground it does worse than a guess, which would give one in ten: it reads *something else* there, the gaps instead of the strokes.
+# So the gap that looks like "photographs are hard" is mostly polarity, and it is there that PixelDA has something to win.
 #
-# A second number checks it from $G$'s side: the share of adapted digits whose stroke is darker than its ground.
+# *Which* digits go wrong? Rows are the truth, columns the answers:
+
+# %%
+confusion = metrics.confusion_matrix(test["target_label"], answers(model, test["target"]), recipe.classes)
+renamed, _ = metrics.relabelled(confusion)
+run.record("method", {"renamed": float(renamed.diagonal().sum() / renamed.sum())})
+plots.table(
+    ["truth ↓ answer →", *world.CLASSES],
+    [(name, *row) for name, row in zip(world.CLASSES, confusion.tolist(), strict=True)],
+)
+
+# %%
+print(f"right: {run.metrics['method']['target']:.3f}; after the best renaming: {run.metrics['method']['renamed']:.3f}")
+
+# %% [markdown]
+# If $G$ had exchanged two digits and $T$ had learnt the exchanged names, the table would have large numbers off its diagonal, and renaming the answers one to one would win much.
+# ({ref}`Chapter 2 <c4>` caught a permuted mapping that way.) If both numbers are equal, the names are right.
+#
+# ### Changed enough, kept enough
+#
+# Two demands pull at $G$: become like the target, and stay the digit that you were.
+# A *judge* measures the second: a classifier, trained once on perfect blends of the source's digits, names the adapted ones. The first is the Fréchet distance between adapted and real target pictures in the judge's features.
+# (The judge knows the recipe of the target. It is there to measure; no training sees it.)
+
+# %%
+judge = None
+if run.source in ("digits", "mnist_m"):
+    judged = digits.ground_truth(run.source, recipe.size)
+    judge, report = judges.classifier(judged, steps=8 if run.profile == "smoke" else None)
+    run.record_judge(report)
+    print(f"of real target digits the judge reads {report['held_out']['accuracy']:.3f}")
+
+
+def axes(images, labels):
+    """Changed enough: distance to real target images; kept enough: the share that a judge reads as what it was."""
+    distance = metrics.distribution_distances(real, images, judges.Features(judge))["frechet"]
+    return {"frechet": distance, "kept": metrics.accuracy(images, labels, judge)["accuracy"]}
+
+
+if judge is not None:
+    run.record("method", axes(draws[0], clean_label))
+    blends = digits.labelled(run.source, recipe.size, 400, run.seed, look="fresh").batch(0)
+    run.record("perfect blends", axes(blends["image"], blends["label"]))
+    run.record("source as it is", axes(clean, clean_label))
+    run.record("wrong names", axes(real, test["target_label"][:400].roll(1)))
+
+
+# %% [markdown]
+# For every adapted digit we also know where its stroke is: the source's own mask says so.
 
 
 # %%
@@ -565,61 +635,27 @@ if learner == "pixelda":
         "adapted": accuracy(model, draws[0], clean_label),
     }
     run.record("method", found)
-    print({name: round(value, 3) for name, value in found.items()})
-
-# %%
-confusion = metrics.confusion_matrix(test["target_label"], answers(model, test["target"]), recipe.classes)
-renamed, _ = metrics.relabelled(confusion)
-run.record("method", {"renamed": float(renamed.diagonal().sum() / renamed.sum())})
-plots.table(
-    ["target, truth ↓ answer →", *world.CLASSES],
-    [(name, *row) for name, row in zip(world.CLASSES, confusion.tolist(), strict=True)],
-)
-
-# %%
-judge = None
-if run.source in ("digits", "mnist_m"):
-    judge, report = judges.classifier(
-        digits.ground_truth(run.source, recipe.size), steps=8 if run.profile == "smoke" else None
-    )
-    run.record_judge(report)
-    print(f"the judge reads {report['held_out']['accuracy']:.3f} of real target digits")
-
-
-def axes(images, labels):
-    """Changed enough: distance to real target images; kept enough: the share that a judge reads as what it was."""
-    distance = metrics.distribution_distances(real, images, judges.Features(judge))["frechet"]
-    return {"frechet": distance, "kept": metrics.accuracy(images, labels, judge)["accuracy"]}
-
-
-if judge is not None:
-    run.record("method", axes(draws[0], clean_label))
-    blends = digits.labelled(run.source, recipe.size, 400, run.seed, look="fresh").batch(0)
-    landmarks = {
-        "as it was": (clean, clean_label),
-        "another digit's picture": (real, test["target_label"][:400].roll(1)),
-    }
-    for name, (images, labels) in (landmarks | {"perfect blends": (blends["image"], blends["label"])}).items():
-        run.record(name, axes(images, labels))
+    print(f"T reads {found['adapted']:.3f} of the adapted digits")
+    print(f"light grounds: {found['light_grounds']:.3f} of them; with a dark stroke there: {found['turned']:.3f}")
 
 # %% [markdown]
 # :::{admonition} Misconception: "the task loss is near zero, so the adaptation works"
 # :class: warning
-# $T$'s loss on adapted images says that $T$ can read what $G$ paints.
-# If $G$ returned its input, that loss would be nearly zero too, and the target as far away as ever.
+# $T$'s accuracy on adapted images says that $T$ can read what $G$ paints.
+# If $G$ returned its input, it would be as high, and the target as far away as ever.
 # Nor may you watch the target accuracy to decide when to stop: that uses the labels that the task forbids. (The paper's settings were chosen with about 1,000 labelled target images; ours with labelled target images of a tuning split. Both are looks at the answer, and an honest report says so.)
 # :::
 #
-# ### The five properties
+# (property-1)=
+# ### Properties 1 and 4: other networks, endless data
 #
-# **1. Decoupled from the task's network.** $G$ is frozen. A classifier that has nothing in common with $T$, a support vector machine on raw pixels, learns from adapted digits, and is tested on the target. Beside it the same machine trained on the source digits themselves.
-#
-# **4. Data augmentation.** The same machine again, once with one adaptation of each digit and once with four: $(x^s, z)$ is not a finite set.
+# $G$ is frozen. A new classifier that has nothing in common with $T$ (seven small convolutions with batch norm) learns four times, and is tested on the target each time:
+# from the source digits as they are; from *one* adaptation of each; from a *new* adaptation whenever a digit comes up; and, as the upper mark, from perfect blends.
 
 
 # %%
 def pupil(stream):
-    """A new classifier that has nothing in common with T, taught by a stream of images and labels."""
+    """A new classifier, taught by a stream of images and labels."""
     torch.manual_seed(run.seed)
     numbers = judges.JudgeRecipe(recipe.size, batch=32, steps=6 if run.profile == "smoke" else 400)
     lesson = judges.Learning(numbers, judges.Classifier(recipe.classes))
@@ -639,89 +675,159 @@ def taught_by(pictures):
 
 # %%
 teaches = world is digits and learner in ("pixelda", "source_only")
+lessons = {}
 if teaches:
-    some = world.labelled(run.source, recipe.size, 720, run.seed).batch(0)  # all of scikit-learn's source digits
+    some = world.labelled(run.source, recipe.size, 720, run.seed).batch(0)  # of scikit-learn's source digits, all
+    lessons["new draws"] = taught_by(lambda which: run.in_parts(model.translate, some["image"][which], 32))
+if teaches and extras:
     once = run.in_parts(model.translate, some["image"], 240)
-    lessons = {"new draws": taught_by(lambda which: run.in_parts(model.translate, some["image"][which], 32))}
-    if extras and learner == "pixelda":
-        lessons |= {"source digits": taught_by(lambda which: some["image"][which])}
-        lessons |= {"one draw": taught_by(lambda which: once[which])}
-    if extras and learner == "pixelda" and run.source != "usps":
+    lessons["source digits"] = taught_by(lambda which: some["image"][which])
+    lessons["one draw"] = taught_by(lambda which: once[which])
+    if run.source != "usps":
         lessons["perfect blends"] = digits.labelled(run.source, recipe.size, 32, run.seed, look="fresh")
-    unseen = test["target_label"] >= 7
-    for name, stream in lessons.items():
-        learnt = pupil(stream)
-        right = run.in_parts(lambda part, net=learnt: net(part).argmax(1), test["target"], 200) == test["target_label"]
-        scores = {"fresh": float(right.float().mean()), "fresh_unseen": float(right[unseen].float().mean())}
-        run.record(name, scores)
-        if name == "new draws":
-            run.record("method", scores)
-            second = run.in_parts(lambda part, net=learnt: net(part).argmax(1), target_set[:2000], 200)
+pupils = {name: pupil(stream) for name, stream in lessons.items()}
 
 # %%
-if learner == "pixelda":
-    belief = run.in_parts(lambda part: model.task(part).softmax(1), target_set[:2000], 200)
-    doubt = -(belief * belief.clamp(min=1e-12).log()).sum(1).mean() / torch.tensor(float(recipe.classes)).log()
-    signs = {
-        "doubt": float(doubt),
-        "discriminator": sum(history.terms["discriminator"][-100:]) / len(history.terms["discriminator"][-100:]),
-    }
-    if teaches:
-        signs["agreement"] = float((belief.argmax(1) == second).float().mean())
-    run.record("method", signs)
-    print({name: round(value, 3) for name, value in signs.items()})
+for name, net in pupils.items():
+    right = run.in_parts(lambda part, net=net: net(part).argmax(1), test["target"], 200) == test["target_label"]
+    unseen = test["target_label"] >= 7
+    run.record(name, {"fresh": float(right.float().mean()), "fresh_unseen": float(right[unseen].float().mean())})
+if teaches:
+    run.record("method", run.metrics["new draws"])
+order = ["source digits", "one draw", "new draws", "perfect blends"]
+rows = [(name, run.metrics[name]["fresh"]) for name in order if name in pupils]
+plots.table(["the new classifier learns from", "target accuracy"], rows)
 
 # %% [markdown]
-# Over our seeds the machine reads 63 % when it learns from source digits, 68 to 88 % from one adaptation of each, and 68 to 90 % from four.
-# Properties 1 and 4 hold on the seeds 0 and 2. On seed 1, where $G$ has gone astray, its pictures teach others no more than $T$: 5 points instead of the 10 that we had asked for, and nothing to speak of from more draws.
+# Property 1 is the step from the first row to the third: the adaptation does not belong to $T$.
+# Property 4 is the step from the second row to the third, the same digits with more noise. And what is missing to the last row is what $G$ still does worse than the true recipe.
 #
-# **5. Interpretable.** You have done it above: one glance at the grid shows what was learnt about the target and which digits suffer. No feature vector offers that.
+# ### More than one run
 #
-# Properties 2 and 3 need further trainings of $G$, so they come from the sweep: `make sweep CHAPTER=pixelda` runs this notebook with seeds 0, 1 and 2 for every *arm*. A dash stands where an arm has not been run yet.
+# From here on each row is an *arm*: this notebook with a setting changed, and one number for each of the seeds 0, 1 and 2 (`make sweep CHAPTER=pixelda`).
 
 # %%
 swept = results.sweep("pixelda")
+own = next((row["metrics"] for row in swept if row["arm"] == "pixelda"), run.metrics)
+
+
+def dots(arms, measures, chance=None):
+    """Every seed of some arms, one panel per measure; chance: name → value, a dashed line in each of them."""
+    return plots.dots(results.panels(swept, arms, measures), {title: chance or {} for title in measures.values()})
+
 
 # %% [markdown]
-# **2. Across label spaces.** $G$, $D$ and $T$ are trained on the digits 0 to 6 only, on both sides (to leave the others out of the target we looked at its labels, which is fair for a test of $G$, not for an adaptation). Then $G$ is frozen, repaints *all ten* source digits, and the support vector machine learns from those. Can it read the digits 7 to 9, which $G$ has never seen?
-# (In the row `source_only` nothing is repainted: the machine learns from source digits.)
-# (The paper trained $G$ on 6 of 11 objects; the classifier reached 98.98 % on the 5 others and 99.28 % on all.)
+# (property-2)=
+# **Property 2, across label spaces.** $G$, $D$ and $T$ see the digits 0 to 6 only, on both sides. (To leave the others out of the target we looked at its labels, which is fair for a test of $G$, not for an adaptation.)
+# Then $G$ is frozen, repaints *all ten* source digits, and the new classifier learns from those. Can it read 7, 8 and 9, which $G$ has never seen?
+
+# %% mystnb={"image": {"alt": "Accuracy of the new classifier on the digits 7 to 9 and on all digits, one dot per seed, with a dashed line for guessing: taught by source digits, by a generator that never saw 7 to 9, and by one that saw all."}}
+SEEN = {"source_only": "source digits as they are", "seen_7": "G saw 0 to 6", "pixelda": "G saw all ten"}
+dots(SEEN, {"fresh_unseen": "digits 7 to 9 (accuracy)", "fresh": "all ten"}, {"guessing": 0.1})
+
+# %% [markdown]
+# What $G$ learns is a way of painting strokes and grounds, and little about sevens.
+# (In the paper $G$ learns from 6 of 11 objects; a classifier then reaches 98.98 % on the 5 others and 99.28 % on all.)
+#
+# (property-3)=
+# ### Property 3: does it always work?
+#
+# GANs fail, and one good run proves nothing. The paper says that the task loss on *source* images makes training stable.
+# So the same run was made on twelve further seeds, with that term and without it. Nobody had seen these seeds before the settings were fixed.
+# A run counts as failed below an accuracy of 0.8.
+
+# %% mystnb={"image": {"alt": "Three panels with one dot for each of twelve seeds, in two lines, with and without the task loss on source images: target accuracy; accuracy on the source through the source's first layer; and through the target's first layer."}}
+TERM = {"fresh": "with the source term", "fresh_no_source": "without it"}
+dots(TERM, {name: MEASURES[name] for name in ("target", "source", "source_by_target")})
 
 # %%
-plots.table(
-    *results.table(
-        swept,
-        ["source_only", "seen_7", "pixelda"],
-        {"svm_unseen": "support vector machine, digits 7 to 9", "svm": "all ten digits"},
-    )
-)
-
-# %% [markdown]
-# It can: 80 to 89 % on the three digits that $G$ never saw, where the same machine has 66 % from the digits as they were.
-# What $G$ has learnt is a way of painting strokes and grounds, and nothing about sevens.
-# (That `seen_7` is better than `pixelda` on all ten digits on two of three seeds we did not expect. The rows of `pixelda` differ too much among themselves to make something of it.)
-
-# %% [markdown]
-# **3. Stable training.** The paper's argument for the task loss on source images is stability over initialisations. Six short runs with it and six without:
+reached = {name: results.by_arm(swept, "target").get(arm, []) for arm, name in TERM.items()}
+failed = {name: sum(value < 0.8 for value in values) for name, values in reached.items()}
+rows = []
+for name, values in reached.items():
+    if values:
+        low, high = binomtest(failed[name], len(values)).proportion_ci(method="wilson")
+        rows.append((name, f"{failed[name]} of {len(values)}", f"{low:.0%} to {high:.0%}"))
+plots.table(["", "failed", "95 % interval of the rate (Wilson)"], rows)
 
 # %%
-plots.table(
-    *results.table(
-        swept,
-        ["short", "short_no_source"],
-        {"target": "target accuracy of each seed", "source": "source accuracy of each seed"},
-    )
-)
+if all(reached.values()):
+    counts = [[failed[name], len(values) - failed[name]] for name, values in reached.items()]
+    print(f"if the term did nothing, a difference like this would come up with p = {fisher_exact(counts).pvalue:.2f}")
 
 # %% [markdown]
-# Look at the *spread*, not at the mean: the property is about runs that go astray.
-# Ours do so with the term as well as without it. Three of six stay at .64 to .68 with it, one of six at .61 without; the standard deviation is .13 and .11.
-# So we have not found the stability here. What the term does do is plain in the second column: without it, $T$ forgets the source.
-# Our explanation, which we have not tested: a run goes astray on *light* ground, and the source has none, so its labelled images cannot hold the names there.
+# A rate from a dozen runs is a coarse thing, and the interval says how coarse. If the two intervals overlap widely, we have not shown what the term does for stability.
+#
+# Then look at the other two panels. Without the term $T$ seems to have lost the source, but only through a first layer that has never received a gradient.
+# Through the layer that was trained, it reads source digits without having been taught a single one: the adapted ones carry their labels and their shapes.
+#
+# (property-5)=
+# ### Property 5: one can look at it
+#
+# Here is a run that fails beside one that works. Same settings, another seed.
+
+# %% mystnb={"image": {"alt": "Five digits in rows. Columns: the source digit; two adaptations of a good run, bright on dark grounds and dark on light ones; two of a failed run, whose strokes stay bright on light ground, with dark gaps; a real target digit."}}
+try:
+    frames = read_frames(book_file("results/pixelda_failure.webp"))
+except FileNotFoundError:
+    frames = []  # not made yet
+if frames:  # each of ten digits, four pictures below each other
+    good, bad = (to_tensor(np.stack(np.split(frame, 10, axis=1))).chunk(4, dim=2) for frame in frames)
+    compared = {"as it was": good[0], "good run": good[1], "again": good[2], "failed run": bad[1], "once more": bad[2]}
+    display(plots.grid({name: images[2:7] for name, images in (compared | {"a real one": good[3]}).items()}, scale=1.2))
 
 # %% [markdown]
+# **What went wrong?** Look at the strokes on light ground. The good run paints them dark. The failed one keeps them bright, and puts the dark that $D$ wants to see into the *gaps*: the hole of a 0, the bays of a 3.
+#
+# **Why?** $D$ asks whether the pictures, as a set, look like the target's. Dark things on light ground do, be they strokes or gaps.
+# $T$ has learnt to read these pictures, since it is taught by them, and so has no objection. The source images, bright on dark, say nothing about light grounds.
+# Both answers hold themselves up, and which of them a run falls into is decided early, while $G$ takes its first steps away from black. Training longer does not bring it back.
+#
+# **How to notice, without a label of the target?** The losses of both runs look alike. But we know what the target looks like: on light ground its strokes are dark, as a glance at a handful of pictures says.
+# And for every adapted digit the stroke's place is known. So count, on light ground, how often it is dark.
+# Other signs ask the networks: is $T$ in doubt on the target? Does a second classifier, taught by the same adapted digits, give target pictures other names? Here are all of them over the runs of property 3:
+
+
+# %%
+def agree(one, other):
+    """Share of the target's unlabelled training images that two networks give the same name."""
+    some = target_set[:2000]
+    names = [run.in_parts(lambda part, net=net: net(part).argmax(1), some, 200) for net in (one, other)]
+    return float((names[0] == names[1]).float().mean())
+
+
+if learner == "pixelda":
+    belief = run.in_parts(lambda part: model.task(part).softmax(1), target_set[:2000], 200)
+    entropy = -(belief * belief.clamp(min=1e-12).log()).sum(1).mean() / np.log(recipe.classes)
+    signs = {"doubt": float(entropy), "discriminator": float(np.mean(history.terms["discriminator"][-100:]))}
+    if teaches:
+        signs["agreement"] = agree(model.task, pupils["new draws"])
+    run.record("method", signs)
+
+# %%
+SIGNS = {
+    "turned": "light grounds with a dark stroke (share)",
+    "agreement": "T and the new classifier agree on the target (share)",
+    "doubt": "T's doubt on the target (entropy, as a share of ln 10)",
+    "discriminator": "D's loss at the end",
+    "adapted": "T reads the adapted digits (share)",
+}
+outcome = results.by_arm(swept, "target")
+rows = []
+for sign, title in SIGNS.items():
+    seen_at = results.by_arm(swept, sign)
+    pairs = [pair for arm in TERM for pair in zip(seen_at.get(arm, []), outcome.get(arm, []), strict=True)]
+    for name, wanted in {"good": False, "failed": True}.items():
+        values = sorted(value for value, target in pairs if (target < 0.8) == wanted)
+        row = (values[0], values[len(values) // 2], values[-1]) if values else (None, None, None)
+        rows.append((title, f"{len(values)} {name}", *row))
+plots.table(["sign, seen without a label", "runs", "least", "middle", "most"], rows)
+
+# %% [markdown]
+# A good sign is one whose failed runs lie outside of the range of the good ones. How well $T$ reads what $G$ painted is none.
+#
 # (d9)=
-# ### All arms
+# ### All references
 #
 # The paper's numbers, accuracy in per cent:
 #
@@ -743,49 +849,87 @@ plots.table(
 # The two last rows of our own table test it: 520 target digits, each on one ground, against 720 source digits on a new ground in every step. (The test is not clean: the second has more digits, too.)
 
 # %%
-MEASURES = {"target": "target", "dark": "dark ground", "light": "light ground", "source": "source"}
-plots.table(*results.table(swept, ["source_only", "dann", "pixelda", "target_only", "target_only_fresh"], MEASURES))
+REFERENCES = {
+    "source_only": "source-only",
+    "dann": "DANN (not tuned)",
+    "pixelda": "PixelDA",
+    "target_only": "target-only",
+    "target_only_fresh": "target-only, fresh",
+}
+plots.table(*results.table(swept, REFERENCES, {name: MEASURES[name] for name in ("target", "dark", "light", "source")}))
 
 # %% [markdown]
-# On two of three seeds PixelDA without a label (.92, .95) passes what 520 labels give (.83 to .86), and comes near fresh blends (.93 to .96): more grounds are worth more than labels on few.
-# On seed 1 it does not (.71); "Break it" shows what went wrong there.
-# DANN gains nothing here: .62 to .63, as source-only, with light grounds at 0 to 2 %.
-# It may make the features of both domains look alike as *sets* and still file a dark stroke under the wrong digit; ours is a small version with settings of its own, so take it as an example, not as a verdict on the method.
-
-# %% [markdown]
-# **Taking parts away.** Without the source part of the task loss, without noise, with a heavier task term on $G$'s side:
+# DANN here is a small version with its paper's schedule, and nobody has tuned it as PixelDA was tuned: take its row as an example, not as a verdict.
+# It shows what can go wrong in that family. The features of both domains can look alike as *sets* while a dark stroke is filed under the wrong digit.
+#
+# ### Taking parts away
 
 # %%
+PARTS = {"pixelda": "PixelDA", "no_noise": "without noise z", "weight_task_1": "task weight 1 on G's side"}
 plots.table(
     *results.table(
         swept,
-        ["pixelda", "no_source", "no_noise", "weight_task_1"],
-        MEASURES | {"variation": "variation by z", "dark_strokes": "dark strokes"},
+        PARTS,
+        {
+            "target": "target",
+            "dark": "dark ground",
+            "light": "light ground",
+            "turned": "light grounds with a dark stroke",
+            "variation": "variation by z",
+        },
+    )
+)
+
+# %%
+leaf(
+    "pixelda_arms",
+    list(PARTS.values()),
+    "Ten digits, below them two adaptations of each, below those real target digits",
+    enlarge=1,
+)
+
+# %% [markdown]
+# **Without noise** $G$ paints one picture per digit, and must choose one polarity for it.
+# *Variation by z* compares two draws of one digit with two unrelated target images, which also differ in their digits: somewhat less than 1 is what to expect, and 0 would mean that $z$ does nothing.
+# In {ref}`pix2pix <p5>` noise at the input was ignored. Here $D$ sees no input image, so only variety can make the adapted *set* look like the target set.
+#
+# (weight-task)=
+# **A heavy task term** looks safe: $T$'s losses near zero, clean digits. Then read the column of light grounds.
+# A likely reason: the first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet, and so $G$ never tries a second.
+#
+# The same arms on both axes. The source as it is has changed nothing and kept everything:
+
+# %% mystnb={"image": {"alt": "Scatter plot: Fréchet distance to real target digits against the share of adapted digits that the judge reads as what they were. Perfect blends stand at the upper left, the source as it is at the upper right, wrong names at the lower left; PixelDA lies close to the perfect blends."}}
+corners = {"perfect blends": "perfect blends", "source as it is": "source as it is", "wrong names": "wrong names"}
+points = {
+    name: [results.by_arm(swept, axis).get(arm, []) for axis in ("frechet", "kept")] for arm, name in PARTS.items()
+}
+points |= {
+    name: [[own[arm]["frechet"]], [own[arm]["kept"]]] for arm, name in corners.items() if "frechet" in own.get(arm, {})
+}
+plots.scatter(
+    points, x="Fréchet distance to real target digits (changed enough: left)", y="read as what it was (kept: up)"
+)
+
+# %% [markdown]
+# ### The paper's own pair
+#
+# MNIST → MNIST-M with the photographs of BSDS500, and the small networks of this profile:
+
+# %%
+PAIR = {"mnist_m_source_only": "source-only", "mnist_m": "PixelDA"}
+paper = {"mnist_m_source_only": ["63.6 %"], "mnist_m": ["98.2 %"]}
+plots.table(
+    *results.table(
+        swept, PAIR, {name: MEASURES[name] for name in ("target", "dark", "light", "source")}, paper, ["paper: target"]
     )
 )
 
 # %% [markdown]
-# `no_source` forgets the source (.14 to .43 against .96 to .99). It reads the target as well as ours on the seeds 1 and 2 (.93, .90) and fails on seed 0 (.66, on light ground .05).
-# Without noise $G$ paints one picture per digit (the last but one column is 0) and must choose one polarity for all: bright strokes on the seeds 0 and 2, dark ones on seed 1, which then reads light grounds (.78) and forgets dark ones (.31). With .72, .46 and .80 every seed stays below what it reaches with noise (.92, .71, .95).
-# What a task weight of 1 does is a story of its own, told in "Break it".
-
-# %% [markdown]
-# **The paper's own pairs**, with the small networks of this profile: MNIST → MNIST-M with the photographs of BSDS500, and MNIST → USPS.
-
-# %%
-plots.table(
-    *results.table(swept, ["mnist_m_source_only", "mnist_m", "mnist_m_long", "usps_source_only", "usps"], MEASURES)
-)
-
-# %% [markdown]
-# On MNIST-M source-only reads 52 to 55 % and PixelDA 76 to 81 %, after 2,000 steps with 16 pixels, where the paper has 63.6 and 98.2 after 250,000 with 32.
-# More steps help: `mnist_m_long` has 10,000 of them, seed 0, and reads 89 %.
-# By eye, the adapted digits stay the digits they were. All three seeds gain; most of it, again, on light ground, from .15-.21 to .70-.72 (.86 in the long run).
-# (USPS we have not run; its rows wait for whoever has the data.)
-
-# %% [markdown]
+# The paper trains 125 times as many steps, with wider networks and twice the pixels.
+#
 # (d10)=
-# ### Objects, masks and backgrounds
+# ## Objects, masks and backgrounds
 #
 # LineMod, the paper's third pair, has renderings of eleven objects and photographs of them, and asks for the class and the *pose*:
 #
@@ -798,20 +942,39 @@ plots.table(
 # | **PixelDA** | **99.98** | **23.5°** |
 # | target-only | 100.00 | 6.47° |
 #
-# The cropped set is hard to come by today, and this chapter leaves the pose out (an exercise looks at its loss). Our world has six rendered shapes of any hue with their masks; the target has lamp, noise and a photograph behind them. The class is the shape, so nothing but the content similarity asks $G$ to keep the *hue*.
+# That cropped set is hard to come by today, and this chapter leaves the pose out (an exercise looks at its loss).
+# Ours are the objects of {ref}`the first figure <d1>`: the class is the shape and the hue is free, so nothing but the content similarity asks $G$ to keep a hue.
+#
+# **What stands behind the rendered object?** A renderer may leave it black, or put any photograph there, which costs nothing and is itself an adaptation.
+# The paper compared both, without depth: source-only rises from 47.33 to 91.15 % and PixelDA from 94.16 to 96.95 % when random ImageNet pictures replace the black.
 
-# %% mystnb={"image": {"alt": "Three columns of five objects: rendered on black, rendered before a photograph of a flower, and the target: dimly lit, noisy objects before a photograph of a building. Discs, squares, rings, crosses and others, in all hues."}}
-black, natural = (next(objects.train(name, 32, 5, seed=0)) for name in objects.SOURCES)
-plots.grid({"on black": black["source"], "natural ground": natural["source"], "target": black["target"]})
+# %% mystnb={"image": {"alt": "Target accuracy of source-only, PixelDA and PixelDA with content similarity, with renderings on black and on photographs, one dot per seed, and the hue's turn in degrees; a dashed line at one in six for guessing and at 90 degrees for unrelated hues."}}
+OBJECTS = {
+    "black_source_only": "black: source-only",
+    "natural_source_only": "photographs: source-only",
+    "black_pixelda": "black: PixelDA",
+    "natural_pixelda": "photographs: PixelDA",
+    "black_content": "black: with content similarity",
+}
+titles = {"target": "target accuracy", "hue": "hue turned (degrees)"}
+marks = {titles["target"]: {"guessing": 1 / 6}, titles["hue"]: {"unrelated hues": 90.0}}
+plots.dots(results.panels(swept, OBJECTS, titles), marks)
+
+# %%
+leaf(
+    "pixelda_objects",
+    ["PixelDA, from black", "PixelDA, from photographs", "from black, with content similarity"],
+    "Six objects, below them two adaptations of each, below those real target pictures",
+    enlarge=1,
+)
 
 # %% [markdown]
-# The paper's Table 3, without depth (accuracy in per cent and angle error): source-only on black 47.33 and 89.2°, PixelDA on black 94.16 and 55.74°; source-only on random ImageNet backgrounds 91.15 and 50.18°, PixelDA on them 96.95 and 36.79°.
-# A random photograph behind the object is itself a strong adaptation; PixelDA adds to both.
+# Two photographs are not ImageNet, and give neither a dim lamp nor noise, so expect less of them here than in the paper.
+# The hue is the content similarity's own business. Without it $D$ asks for colourful objects, and does not care which object has which colour; with it, the object keeps its hue while its ground becomes a photograph.
 #
 # (d11)=
-# For objects we also measure, under the mask and outside of it, how far $G$ moves the pixels, and how far it turns the hue.
-# In the paper's pictures the background is distorted more than the objects; so it is in ours, in every run.
-# That need not matter: $T$'s business is to ignore backgrounds, and nobody will frame the pictures.
+# **Ground and object.** In the paper's pictures the background is distorted more than the object. Is it, in ours?
+# On black the ground *has* to change, so comparing with the source says nothing. We compare with *real* target pictures: how much contrast there is at each frequency, in the ground alone and in the object alone (the rest filled with one colour). 1 is as in the real ones.
 
 
 # %%
@@ -822,40 +985,33 @@ def alone(images, mask):
 
 
 if "target_mask" in test and learner == "pixelda":
-    masks = {
-        "ground": (1 - clean_mask, 1 - test["target_mask"][:400]),
-        "object": (clean_mask, test["target_mask"][:400]),
-    }
-    for part, (ours, theirs) in masks.items():
-        shares = metrics.octaves(alone(draws[0], ours), alone(real, theirs))
+    there = test["target_mask"][:400]
+    for part, masks in {"ground": (1 - clean_mask, 1 - there), "object": (clean_mask, there)}.items():
+        shares = metrics.octaves(alone(draws[0], masks[0]), alone(real, masks[1]))
         run.record("method", {f"{part}_{name}": share for name, share in shares.items()})
 if world is objects and learner == "pixelda":
-    run.record(
-        "method",
-        {
-            "hue": metrics.hue_difference(clean, draws[0], clean_mask),
-            "content": float(losses.masked_pairwise_error(clean, draws[0], clean_mask)),
-        },
-    )
+    hue = metrics.hue_difference(clean, draws[0], clean_mask)
+    run.record("method", {"hue": hue, "content": float(losses.masked_pairwise_error(clean, draws[0], clean_mask))})
+
+# %% mystnb={"image": {"alt": "Power relative to real target pictures over three octaves of frequency, for ground and object, of adapted digits and of adapted objects; one dot per seed."}}
+octave = {low: f"power_{low}" for low in (1, 2, 4)}
+curves = {
+    f"{what}, {part}": {low: results.by_arm(swept, f"{part}_{name}").get(arm, []) for low, name in octave.items()}
+    for arm, what in {"pixelda": "digits", "black_content": "objects"}.items()
+    for part in ("ground", "object")
+}
+plots.spread(
+    curves, x="frequency (cycles per image, start of the octave)", y="power (1: as in real pictures)", log=True
+)
 
 # %% [markdown]
-# "Change" is the mean absolute difference between a source image and its adaptation, on the range from -1 to 1. Over the seeds:
-
-# %%
-OBJECTS = {"target": "target", "hue": "hue turned (°)"}
-arms = [f"{ground}_{arm}" for ground in ("black", "natural") for arm in ("source_only", "pixelda", "content")]
-plots.table(*results.table(swept, arms, OBJECTS))
-
-# %% [markdown]
-# On black, PixelDA takes the target from .23 to between .73 and .81. Natural grounds by themselves help far less here (.26 to .35) than the paper's did: two photographs are not ImageNet, and they give no dim lamp and no noise. With PixelDA they lead no further than black (.73 to .78).
-# The hue is the content similarity's own business. Without it, one of our six runs turns the colours by 22°, the others by 86 to 160°, and unrelated hues would differ by 90° on average: $D$ asks for colourful objects, and does not care which object has which colour.
-# With it the turn is 8 to 10° in every run. On black the object is then moved less than half as far as its ground, and the accuracy is higher on all three seeds, if by little on the first (.76, .84, .85 against .75, .73, .81); on natural ground it is on two of three (.73, .83, .81 against .78, .75, .73).
-
-# %% [markdown]
+# Where the curve of a ground lies below that of its object, $G$ paints grounds with less detail than real ones have.
+# It need not matter: $T$'s business is to ignore backgrounds, and nobody will frame the pictures.
+#
 # ## The claims
 #
 # Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
-# First what this run measured, beside your predictions; then the claims that need the sweep.
+# First what this run measured, beside your predictions; then all claims over the seeds.
 
 # %%
 run.claims_table(predictions)
@@ -871,58 +1027,44 @@ plots.table(*results.claims_table("05_pixelda"))
 # %%
 if "source" in model.task.private:
     wrong = accuracy(model, test["target"], test["target_label"], "source")
-    print(
-        f"target images through their own layer: {run.metrics['method']['target']:.3f}, through the source's: {wrong:.3f}"
-    )
+    print(f"target images through their own layer: {run.metrics['method']['target']:.3f}")
+    print(f"through the source's: {wrong:.3f}")
 
 # %% [markdown]
-# **A task term that is too strong.** In the trials that led to our settings, runs with `weight_task=1` looked *better*: every loss of $T$ near zero, clean bright digits on dark photographs, and an accuracy that stayed near source-only's (in the sweep: .67 to .78 against .63 to .64).
-# We have two explanations. The first dark stroke that $G$ tries is punished, because $T$ has not learnt dark strokes yet; so $G$ gives it up.
-# Then `weight_task_1` should have fewer dark strokes than `pixelda` in the table "Taking parts away". It has on the two seeds on which ours succeeds: .06 and .19 of its digits against .27 and .31.
-# Or $G$ leaves the bright stroke where $T$ knows it and draws the dark "stroke" that $D$ misses into the *gaps*: a dark blot in the hole of a 0 costs nothing at $T$, which still sees its bright ring, but it is no dark 0.
-# The pictures of the seeds 1 and 2 are full of such blots; those of seed 0 have grey fog where light grounds should be.
-# On light grounds it reads 14 to 37 % (`pixelda`: 88, 27 and 94 %).
+# The reverse mistake is quieter still. With `weight_source=0` the source's layer never receives a gradient, and whoever tests the source through it reports that $T$ "has forgotten" what it was never taught.
+# The third panel of {ref}`property 3 <property-3>` reads the same digits through the layer that was trained.
 #
-# **Three seeds are no proof either.** Our first settings were tuned on one seed, and worked there.
-# In the runs that we meant to report they then reached 91 % and 93 % on two seeds and 61 % on the third, less than source-only: all strokes bright, digits on light grounds dissolved.
-# So we threw those runs away and tuned again, on seeds 10, 11 and 12 and on tuning digits (accuracy there, seed by seed):
-#
-# | task weight | width of $D$, its dropout, its noise | batch | steps | target accuracy |
-# | --- | --- | --- | --- | --- |
-# | 0.1 | 16, 0.1, 0.05 | 32 | 1,500 | .94 / .46 / .95 |
-# | 0.03 | 16, 0.1, 0.05 | 16 | 2,000 | .92 / .91 / .54 |
-# | 0.1 | 32, 0.1, 0.05 | 16 | 1,750 | .91 / .55 / .87 |
-# | 0.03 | 32, 0.1, 0.05 | 16 | 1,750 | .91 / .92 / .91 |
-# | 0.03 | 32, 0, 0 | 16 | 2,000 | .59 / .89 / .92 |
-# | **0.03** | **48, 0, 0** | 16 | 1,500 | .89 / .92 / .90 |
-#
-# The fourth row was right on all three seeds. On the three that we report it reached 74, 91 and 93 %, and on the first of them twice the steps did not help.
-# So we tuned a third time, with the seeds 13 to 17 beside, and found the last row, which is right on all three as well (the others it was not tried on). On the seeds that we report it has 92, 71 and 95 %: now seed 1 fails.
-# (A wider $D$ without dropout and noise had learnt sooner on the tuning seeds. With them, seed 0 fails instead, so on three seeds nothing can be said:)
+# **The undecided discriminator.** Let $D$ learn nothing: what do $G$ and $T$ do when only the task term is left?
+
 
 # %%
-plots.table(*results.table(swept, ["pixelda", "noisy_discriminator"], MEASURES | {"dark_strokes": "dark strokes"}))
+def task_only(model, scene):
+    """A generator's loss without the domain term."""
+    fake = model.generate(scene.batch["source"])
+    return {"task": losses.cross_entropy(model.task(fake), scene.batch["source_label"])}
+
+
+if compare:
+    blind, _, _ = train("task_only", "pixelda", replace(recipe, steps=min(200, recipe.steps)), task_only)
+    images = run.in_parts(blind.translate, clean[:5], 5)
+    paid = accuracy(blind, run.in_parts(blind.translate, clean, 100), clean_label)
+    print(f"T reads {paid:.3f} of what G paints, and {measure(blind)['target']:.3f} of the target")
+
+# %% mystnb={"image": {"alt": "Five source digits beside what a generator makes of them that only the task term taught: flat digits in arbitrary colours that look like no photograph."}}
+if compare:
+    display(plots.grid({"source": clean[:5], "task term alone": images, "target": real[:5]}, scale=1.3))
 
 # %% [markdown]
-# A setting that fails in one run of three passes a test of three seeds with a probability of $(2/3)^3 \approx 30\,\%$. We had tried six settings and more (six residual blocks, four with batch 32, a learning rate of 0.002), so that one of them passed says little.
-# We stopped here: to go on until the seeds 0 to 2 agree would be to tune on them. The margin of 15 points was set before, the claim has failed on one seed of three, and the table says so.
+# $T$ is content, and the pictures have nothing to do with the target. Low task losses cost nothing.
 #
-# What does a failing run look like? Run this notebook with `seed=1` and compare the first grid of the results with that of `seed=0`.
-# $G$ keeps every stroke bright, on light ground too, and what is dark there are the *gaps*: the hole of a 0, the bays of a 3.
-# In most of the tuning runs light grounds were read before step 1,000, once $G$ had dared its first dark strokes; in some they were not by the end, because the gaps had taken their place.
-# Our explanation: it is {ref}`chapter 2's permuted mapping <c4>` again. $D$ sees something dark on light ground and asks only whether the set looks right, $T$ has learnt the names of these pictures, and the source images, which are all bright on dark, do not reach this half of the mapping.
-
-# %% [markdown]
 # :::{admonition} Misconception: "more task loss, safer labels"
 # :class: warning
-# The term protects labels by forbidding what $T$ cannot read *yet*. Too much of it pays $G$ for keeping the old stroke and satisfying $D$ elsewhere, in the gaps. The paper's run has domain and task terms at about 1.1 : 1, but also 250,000 steps.
+# The term protects labels by forbidding what $T$ cannot read *yet*. Too much of it pays $G$ for keeping the old stroke. The paper's run has domain and task terms at about 1.1 : 1, but also 250,000 steps.
 # :::
 #
-# **Is the noise used?** Two draws of one digit, in the grid above, should differ in ground, not only in grain. In {ref}`pix2pix <p5>` noise at the input was ignored; here $D$ sees no input image, so only variety can make the adapted *set* look like the target set.
-#
-# :::{admonition} Misconception: "different noise, so the pictures are diverse"
+# :::{admonition} Misconception: "three good seeds show that it works"
 # :class: warning
-# The share that stands under "Measuring" compares two draws of one digit with two unrelated target images, which also differ in their digits. Somewhat less than 100 % is expected (our three seeds have 89, 70 and 81 %); a share near 0 would mean that $z$ does nothing.
+# A setting that fails in one run of three passes a test of three seeds with a probability of $(2/3)^3 \approx 30\,\%$. To tell a rate of a few per cent from one of a third takes a dozen runs, on seeds that were not used to find the setting.
 # :::
 #
 # :::{admonition} Use it responsibly
@@ -950,6 +1092,20 @@ plots.table(*results.table(swept, ["pixelda", "noisy_discriminator"], MEASURES |
 # ```{solution} ex-permute
 # :class: dropdown
 # $G$ exchanges digits and $T$ has learnt the exchanged names. A confusion matrix on the target shows it: off the diagonal, but one entry a row.
+# ```
+#
+# ````{exercise}
+# :label: ex-first-layer
+# A colleague writes the step above with these two terms for $T$, and nothing else is changed. Every loss falls as it should, and on the target $T$ guesses. Why?
+#
+# ```python
+# task_loss(T(fake, "source"), y) + task_loss(T(x, "source"), y)
+# ```
+# ````
+#
+# ```{solution} ex-first-layer
+# :class: dropdown
+# The adapted images pass through the source's first layer, so the target's never receives a gradient and stays as it was drawn. The target's images are then tested through it. (What does $G$ learn from `T(fake)` in its own turn?)
 # ```
 #
 # ```{exercise}
@@ -1031,11 +1187,11 @@ plots.table(*profiles(RECIPES))
 # 생성자(generator)는 원천 영상과 잡음 z를 함께 받고, 판별자(discriminator)는 결과가 목표 도메인의 영상인지 판단한다.
 # 레이블은 그대로 유지되므로, 과제 신경망 T는 변환된 영상으로 학습한 뒤 목표 영상에 쓰인다.
 # 손실은 도메인 손실, 과제 손실, 내용 유사도 손실의 세 가지이다.
-# 과제 손실은 원천 영상에도 적용된다. 논문은 이것이 학습을 안정시킨다고 하지만, 우리 실험에서는 안정화 효과를 찾지 못했다. 이 항이 없으면 T는 원천 도메인을 잊는다.
+# 과제 손실은 원천 영상에도 적용된다. 논문은 이것이 학습을 안정시킨다고 하며, 우리는 열두 개의 시드로 이를 시험한다.
 # 내용 유사도(마스크 PMSE)는 전경에서 차이의 분산이며, 전체가 똑같이 밝아지거나 어두워지는 것은 벌하지 않는다.
 # 우리 숫자 실험에서 도메인 차이는 대부분 명암의 반전에서 온다.
-# 과제 손실의 가중치가 너무 크면(우리 실험에서는 1) 생성자는 어두운 획을 거의 그리지 않아, 밝은 배경의 숫자는 14~37 %만 읽힌다.
-# 다섯 가지 성질(과제와의 분리, 레이블 공간의 일반화, 안정성, 데이터 증강, 해석 가능성)을 각각 작은 실험으로 시험한다. 안정성은 확인되지 않았다.
+# 과제 손실의 가중치가 너무 크면 생성자는 새로운 획을 시도하지 않아, 밝은 배경의 숫자를 읽지 못한다.
+# 다섯 가지 성질(과제와의 분리, 레이블 공간의 일반화, 안정성, 데이터 증강, 해석 가능성)을 각각 작은 실험으로 시험하고, 실패한 실행을 레이블 없이 알아보는 방법도 보인다.
 # 비지도 도메인 적응(domain adaptation)에서는 목표 도메인의 레이블로 설정을 고르는 것도 반칙이다.
 # :::
 #
