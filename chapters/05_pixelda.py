@@ -143,13 +143,13 @@ plots.grid(rendered | {"seen by a camera": black["target"]}, scale=1.3)
 # Wanted is a network that does the source's task on the target.
 # Nobody tells which source image belongs to which target image, and no label of the target may be used, not even for choosing a learning rate.
 #
-# There are two older families. One maps the *features* of one domain onto those of the other; CORAL {cite:p}`sun2016`, for example, matches their covariances.
-# The other trains *domain-invariant* features: DANN {cite:p}`ganin2016` lets a critic guess the domain from the features, and the features learn to fool it.
-# PixelDA adapts neither. It adapts the **pixels**.
+# Two older families adapt *features*. One maps those of one domain onto those of the other; CORAL {cite:p}`sun2016` matches their covariances.
+# The other makes them *domain-invariant*: in DANN {cite:p}`ganin2016` a critic guesses the domain, and the features learn to fool it.
+# PixelDA adapts the **pixels**.
 #
-# We begin with digits, where the gap is easy to see. (The objects come back {ref}`below <d10>`.)
-# The *source* is 720 real handwritten digits, white on black. The *target* is 520 other ones, each drawn once into a photograph, and we are not told what they are.
-# A further 400 are kept for the test, 157 for tuning; the photographs behind the test digits no training ever shows.
+# We begin with digits, where the gap is easy to see, and come back to {ref}`objects <d10>`.
+# The *source* is 720 real handwritten digits, white on black. The *target* is 520 other ones, each drawn once into a photograph; what they are, we are not told.
+# For the test there are 400 more, on photographs that no training shows.
 
 # %% mystnb={"image": {"alt": "Two columns of five unrelated pictures. Source: soft white digits on black. Target: digits on pieces of photographs, light on dark ground and dark on light ground, often in colour."}}
 stream = world.train(run.source, recipe.size, recipe.batch, run.seed, classes=seen)
@@ -176,8 +176,7 @@ print("blended twice, the photograph is back:", bool((digits.blend(strokes, blen
 # ## The idea
 #
 # The generator $G(x^s, z)$ takes a source image **and** noise $z$, and returns an image $x^f$ of the same size.
-# An ordinary GAN gets only noise; a pix2pix generator gets, in effect, only the image.
-# Here the noise has work to do: for one digit there are endlessly many backgrounds.
+# An ordinary GAN gets only noise; a pix2pix generator gets, in effect, only the image. Here the noise has work to do: for one digit there are endlessly many backgrounds.
 # A discriminator $D$ sees $x^f$ and target images, and learns to tell them apart.
 # The label is untouched, so the *adapted set* $X^f = \{(G(x^s, z), y^s)\}$ is a labelled set that looks like the target, and a task network $T$ learns from it.
 #
@@ -194,7 +193,7 @@ print("blended twice, the photograph is back:", bool((digits.blend(strokes, blen
 # The assumption behind it: the domains differ in the *low-level* look (noise, light, colour, background), not in the kinds of objects or their geometry.
 #
 # (d3)=
-# The paper claims five properties, and each gets its demonstration below.
+# The paper claims five properties:
 #
 # 1. **Decoupled from the task's network**: adapt once, then train whatever classifier you like ({ref}`here <property-1>`).
 # 2. **Across label spaces**: $G$ may be trained without some of the classes ({ref}`here <property-2>`).
@@ -204,8 +203,7 @@ print("blended twice, the photograph is back:", bool((digits.blend(strokes, blen
 #
 # ## Predict, then measure
 #
-# Write down what you expect before you train; the last table puts it beside the paper and our measurement.
-# Nothing is graded.
+# Write down what you expect before you train; a table at the end puts it beside the paper and this run.
 
 # %%
 predictions = {
@@ -219,7 +217,7 @@ predictions = {
 #
 # $G$ never shrinks the image. A linear layer turns $z$ into one more channel, and residual blocks at full size do the repainting.
 # $D$ halves the image until 4 × 4 are left and gives **one** logit for all of it, not a map as in {ref}`chapter 1 <p8>`.
-# Behind each of its convolutions the paper puts dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early. In our short runs it can do without.
+# Behind each of its convolutions the paper puts dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early.
 # $T$ is a small classifier whose *first layer exists twice*, once for source images and once for adapted and target images, because edges look different in the two; everything behind it is shared.
 
 # %%
@@ -252,7 +250,7 @@ print("weights in T's two first layers:", private)
 # $$
 #
 # In code every player has weights of its own: $\alpha$ is `weight_domain` on $D$'s side and `weight_generator` on $G$'s, $\beta$ is 1 for $T$ and `weight_task` for $G$, and $\gamma$ is `weight_content` (in the paper's run with digits 0.1356, 0.0113, 1, 0.0101 and 0).
-# The formula groups $T$ with $G$; in practice $T$ moves beside $D$. If one step moved $G$ and $T$ together, the two could agree on a hidden mark for every label, which has nothing to do with the digit.
+# The formula groups $T$ with $G$; in practice $T$ moves beside $D$. If one step moved $G$ and $T$ together, the two could agree on a hidden mark for every label.
 #
 # **The domain loss** $\mathcal L_d = \mathbb E[\log D(x^t)] + \mathbb E[\log(1 - D(G(x^s, z)))]$ is the GAN's. In code, $G$ minimises the non-saturating $-\log D$, as in chapter 1.
 #
@@ -260,8 +258,7 @@ print("weights in T's two first layers:", private)
 # $T$ minimises both parts. $G$ minimises the first (the second does not depend on it): an image that no longer shows its digit costs $G$.
 #
 # Why the source part? The GAN term does not care *which* digit comes out. If $G$ turned every 1 into a 2 and every 2 into a 1, $D$ would be content, and $T$ could learn the exchanged names.
-# The source images are meant to pin the names to the shapes, through the layers that $T$ shares.
-# Whether they are needed for that is a question for a measurement; the paper's claim is about stability, and we {ref}`test it <property-3>`.
+# The source images are meant to pin the names to the shapes, through the layers that $T$ shares. Whether that is needed, we {ref}`measure <property-3>`.
 
 
 # %%
@@ -342,7 +339,6 @@ scrub(frames, captions, "One object and three changes of it")
 # The shift costs MSE its square, 0.09, and PMSE nothing.
 # The two other changes only move values about, so that their differences add up to zero, and both measures agree.
 # A plain MSE would pull $G$ towards the *average* brightness; PMSE leaves an *added* brightness free and charges for shape and hue.
-# (A dimmer lamp multiplies. PMSE charges for that in part, since bright pixels lose more than dark ones.)
 #
 # :::{admonition} Misconception: "PMSE never charges for a change of brightness"
 # :class: warning
@@ -360,9 +356,8 @@ for covered in (0, 4, 8, 16):
 # %% [markdown]
 # (d7)=
 # In the digits' runs of the paper $\gamma = 0$.
-# The content similarity was made for *rendered* objects. A renderer notes for every pixel how far away the surface is (the z-buffer); where it hit nothing, there is background, so the mask costs nothing.
+# The content similarity was made for *rendered* objects, on black: where the renderer hit nothing, there is background, so the mask costs nothing.
 # What the loss adds is a prior: the background may become anything, the object is to stay what it was, whatever the light.
-# It needs such a mask; from photographs of handwritten digits nobody hands you one.
 #
 # ## One step by hand
 #
@@ -413,12 +408,15 @@ print("the step by hand equals the package's")
 # The weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper has the two almost equal; in a short run a heavy task term keeps $G$ from trying anything new (see {ref}`below <weight-task>`).
 # And the learning rate is constant for the first half and falls to zero over the second, so that the game calms down before it ends.
 #
-# Three references belong to the method, all with the same $T$, the same steps and the same seed. This notebook trains the first; the sweep trains all.
+# Three references have the same $T$, steps and seeds; this notebook trains the first, the sweep all.
 # **Source-only** learns from source images and is tested on the target: the lower mark.
 # **Target-only** is allowed the labels of the target's training images: what adaptation replaces.
 # **Target-only, fresh** blends every source digit with a new piece of photograph in each step: what a perfect generator would do.
 #
-# A loss of your own for $G$ goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms.
+# :::{admonition} A loss of your own
+# :class: tip dropdown
+# For $G$ it goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms. "Break it" has an example.
+# :::
 
 # %%
 test = world.evaluation(run.source, recipe.size)
@@ -453,8 +451,8 @@ undecided = {"discriminator": 1.3863 * recipe.weight_domain, "generator": 0.6931
 plots.curves(history, undecided=undecided if learner == "pixelda" else None)
 
 # %% [markdown]
-# The dashed lines are where $D$ cannot tell. It ends far below its line, because it has only 520 target images, and comes to know them by heart.
-# The task terms fall towards zero. Do not be pleased yet: `task_source` speaks of source images, the two others of *adapted* ones, and all would fall just as nicely if $G$ had changed nothing.
+# The dashed lines are where $D$ cannot tell. It ends far below, because it has only 520 target images, and comes to know them by heart.
+# The task terms fall towards zero. Do not be pleased yet: all of them would fall just as nicely if $G$ had changed nothing.
 # Leaf through the film of eight test digits:
 
 # %%
@@ -488,9 +486,8 @@ pictures = Image.fromarray(strip(list(columns.values())))
 pictures.resize((4 * pictures.width, 4 * pictures.height), Image.Resampling.NEAREST).save(run.figure("strip.png"))
 
 # %% [markdown]
-# Read the digits in the middle columns. Is each still the digit on its left?
-# Where it is not, $T$ was taught a wrong name.
-# (The last column is sorted by us, for your eyes only. No training saw its labels.)
+# Read the digits in the middle columns. Where one is no longer the digit on its left, $T$ was taught a wrong name.
+# (The last column is sorted for your eyes only. No training saw its labels.)
 #
 # (d8)=
 # **Has $G$ memorised the target?** Beside each adapted digit stands its nearest neighbour among all target images that $D$ was shown.
@@ -516,9 +513,8 @@ plots.grid({"adapted": draws[0][:6], "nearest target": target_set[which[:6]]}, s
 #
 # ### Which digits are read?
 #
-# The measure is plain: the share of target test images that $T$ names rightly.
-# We split it by the brightness of the background, because only on light ground the target does what the source never does.
-# And we read *new source digits* twice, through the source's own first layer and through the target's.
+# The measure is the share of target test images that $T$ names rightly, split by the brightness of the background, because only on light ground the target does what the source never does.
+# New *source* digits are read twice, through the source's own first layer and through the target's.
 
 
 # %%
@@ -564,7 +560,7 @@ plots.table(
 # Read from left to right, source-only first.
 # How much does it lose from its own domain to dark ground, though it has never seen a photograph? And from dark ground to light?
 # On light ground it does worse than a guess, which would give one in ten: it reads *something else* there, the gaps instead of the strokes.
-# So the gap that looks like "photographs are hard" is mostly polarity, and it is there that PixelDA has something to win.
+# So the gap that looks like "photographs are hard" is mostly polarity.
 #
 # *Which* digits go wrong? Rows are the truth, columns the answers:
 
@@ -581,8 +577,7 @@ plots.table(
 print(f"right: {run.metrics['method']['target']:.3f}; after the best renaming: {run.metrics['method']['renamed']:.3f}")
 
 # %% [markdown]
-# If $G$ had exchanged two digits and $T$ had learnt the exchanged names, the table would have large numbers off its diagonal, and renaming the answers one to one would win much.
-# ({ref}`Chapter 2 <c4>` caught a permuted mapping that way.) If both numbers are equal, the names are right.
+# If $G$ had exchanged two digits and $T$ had learnt the exchanged names, renaming the answers one to one would win much, as with {ref}`chapter 2's permuted mapping <c4>`. If both numbers are equal, the names are right.
 #
 # ### Changed enough, kept enough
 #
@@ -708,7 +703,7 @@ plots.table(["the new classifier learns from", "target accuracy"], rows)
 #
 # ### More than one run
 #
-# From here on each row is an *arm*: this notebook with a setting changed, and one number for each of the seeds 0, 1 and 2 (`make sweep CHAPTER=pixelda`).
+# From here on each row is an *arm*: this notebook with a setting changed, one number for each of the seeds 0, 1 and 2 (`make sweep CHAPTER=pixelda`).
 
 # %%
 swept = results.sweep("pixelda")
@@ -722,7 +717,7 @@ def dots(arms, measures, chance=None):
 
 # %% [markdown]
 # (property-2)=
-# **Property 2, across label spaces.** $G$, $D$ and $T$ see the digits 0 to 6 only, on both sides. (To leave the others out of the target we looked at its labels, which is fair for a test of $G$, not for an adaptation.)
+# **Property 2, across label spaces.** $G$, $D$ and $T$ see the digits 0 to 6 only, on both sides. (For that we looked at the target's labels, which is fair for a test of $G$, not for an adaptation.)
 # Then $G$ is frozen, repaints *all ten* source digits, and the new classifier learns from those. Can it read 7, 8 and 9, which $G$ has never seen?
 
 # %% mystnb={"image": {"alt": "Accuracy of the new classifier on the digits 7 to 9 and on all digits, one dot per seed, with a dashed line for guessing: taught by source digits, by a generator that never saw 7 to 9, and by one that saw all."}}
@@ -760,7 +755,7 @@ if all(reached.values()):
     print(f"if the term did nothing, a difference like this would come up with p = {fisher_exact(counts).pvalue:.2f}")
 
 # %% [markdown]
-# A rate from a dozen runs is a coarse thing, and the interval says how coarse. If the two intervals overlap widely, we have not shown what the term does for stability.
+# A rate from a dozen runs is coarse, and the interval says how coarse. Where the two overlap widely, we have not shown what the term does for stability.
 #
 # Then look at the other two panels. Without the term $T$ seems to have lost the source, but only through a first layer that has never received a gradient.
 # Through the layer that was trained, it reads source digits without having been taught a single one: the adapted ones carry their labels and their shapes.
@@ -785,11 +780,10 @@ if frames:  # each of ten digits, four pictures below each other
 #
 # **Why?** $D$ asks whether the pictures, as a set, look like the target's. Dark things on light ground do, be they strokes or gaps.
 # $T$ has learnt to read these pictures, since it is taught by them, and so has no objection. The source images, bright on dark, say nothing about light grounds.
-# Both answers hold themselves up, and which of them a run falls into is decided early, while $G$ takes its first steps away from black. Training longer does not bring it back.
+# Both answers hold themselves up, and which of them a run falls into is decided early.
 #
-# **How to notice, without a label of the target?** The losses of both runs look alike. But we know what the target looks like: on light ground its strokes are dark, as a glance at a handful of pictures says.
-# And for every adapted digit the stroke's place is known. So count, on light ground, how often it is dark.
-# Other signs ask the networks: is $T$ in doubt on the target? Does a second classifier, taught by the same adapted digits, give target pictures other names? Here are all of them over the runs of property 3:
+# **How to notice, without a label of the target?** A glance at a handful of target pictures says that on light ground strokes are dark; and for every adapted digit we know where its stroke is. So count, on light ground, how often it is dark.
+# Other signs ask the networks: is $T$ in doubt on the target? Does a second classifier, taught by the same adapted digits, disagree with it? All of them, over the runs of property 3:
 
 
 # %%
@@ -846,11 +840,14 @@ plots.table(["sign, seen without a label", "runs", "least", "middle", "most"], r
 # | **PixelDA** | **95.9** | **98.2** |
 # | target-only | 96.5 | 96.4 |
 #
-# (MMD brings the means of the features together; DSN {cite:p}`bousmalis2016` splits features into shared and private ones; CoGAN {cite:p}`liu2016` trains two generators that share weights.)
+# :::{admonition} Who is who
+# :class: note dropdown
+# MMD brings the means of the features together; DSN {cite:p}`bousmalis2016` splits features into shared and private ones; CoGAN {cite:p}`liu2016` trains two generators that share weights.
+# :::
 #
 # On MNIST-M PixelDA is *better than target-only*. How can a method without labels beat one with labels?
 # One candidate: it sees endlessly many pictures, where target-only sees each digit on one ground.
-# The two last rows of our own table test it: 520 target digits, each on one ground, against 720 source digits on a new ground in every step. (The test is not clean: the second has more digits, too.)
+# The two last rows of our table test it: 520 target digits, each on one ground, against 720 source digits on a new ground in every step. (Not a clean test: those are more digits, too.)
 
 # %%
 REFERENCES = {
@@ -894,7 +891,7 @@ leaf(
 
 # %% [markdown]
 # **Without noise** $G$ paints one picture per digit, and must choose one polarity for it.
-# *Variation by z* compares two draws of one digit with two unrelated target images, which also differ in their digits: somewhat less than 1 is what to expect, and 0 would mean that $z$ does nothing.
+# *Variation by z* compares two draws of one digit with two unrelated target images, which differ in their digits, too: expect somewhat less than 1. At 0, $z$ would do nothing.
 # In {ref}`pix2pix <p5>` noise at the input was ignored. Here $D$ sees no input image, so only variety can make the adapted *set* look like the target set.
 #
 # (weight-task)=
@@ -973,7 +970,7 @@ leaf(
 )
 
 # %% [markdown]
-# Two photographs are not ImageNet, and give neither a dim lamp nor noise, so expect less of them here than in the paper.
+# One photograph of a flower is not ImageNet, and gives neither a dim lamp nor noise, so expect less of it than in the paper.
 # The hue is the content similarity's own business. Without it $D$ asks for colourful objects, and does not care which object has which colour; with it, the object keeps its hue while its ground becomes a photograph.
 #
 # (d11)=
@@ -1038,7 +1035,7 @@ if "source" in model.task.private:
 # The reverse mistake is quieter still. With `weight_source=0` the source's layer never receives a gradient, and whoever tests the source through it reports that $T$ "has forgotten" what it was never taught.
 # The third panel of {ref}`property 3 <property-3>` reads the same digits through the layer that was trained.
 #
-# **The undecided discriminator.** Let $D$ learn nothing: what do $G$ and $T$ do when only the task term is left?
+# **Without the discriminator.** What do $G$ and $T$ do when only the task term is left?
 
 
 # %%
