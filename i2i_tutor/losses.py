@@ -58,6 +58,9 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
 
     Shape: logits ``(N, classes)``, label int64 ``(N,)``. With logits 0 it is ln(classes).
     """
+    if logits.ndim != 2 or label.shape != logits.shape[:1] or label.is_floating_point():
+        shapes = f"{tuple(logits.shape)} and {tuple(label.shape)} of {label.dtype}"
+        raise ValueError(f"logits and label are {shapes}; expected (N, classes) and N class numbers")
     return F.cross_entropy(_precise(logits), label)
 
 
