@@ -475,7 +475,7 @@ def one_of_each(images, labels):
 
 columns = {"as it was": clean, "as it became": draws[0], "again, new noise": draws[1]}
 columns = {name: one_of_each(images, clean_label) for name, images in columns.items()}
-columns["a real one"] = one_of_each(test["target"], test["target_label"])
+columns["a real one"] = one_of_each(test["target"].flip(0), test["target_label"].flip(0))  # by another hand
 figure = plots.grid({name: images[2:7] for name, images in columns.items()}, scale=1.5)
 figure.savefig(run.figure("opening.webp"))
 run.show("results.png", figure)
@@ -494,7 +494,7 @@ pictures.resize((4 * pictures.width, 4 * pictures.height), Image.Resampling.NEAR
 # If $G$ copied, the two would be the same picture, and the distance far below that of new target images, which nobody was shown.
 # (A caution: most of such a distance is *ground*. A copied stroke before a new ground would not show.)
 
-# %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel. The grounds are alike, the digits are mostly others."}}
+# %% mystnb={"image": {"alt": "Six adapted digits, each beside that picture of the target's training set which is nearest to it pixel by pixel: often the same digit by another hand, on a ground of the same colour."}}
 target_set = world.unlabelled(run.source, recipe.size)
 
 
