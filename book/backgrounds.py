@@ -31,7 +31,7 @@ plt.rcParams.update(plots.STYLE | {"figure.constrained_layout.use": True})
 
 # %% [markdown]
 # (b1)=
-# ## B1. A GAN is a game, and why that stops the blur
+# ## A GAN is a game, and why that stops the blur
 #
 # Ask a network for *one* answer where several are right, and punish it by the squared error: the best it can do is their mean.
 # The mean of two sharp photographs is a blurred one, which nobody would call a photograph.
@@ -40,7 +40,10 @@ plt.rcParams.update(plots.STYLE | {"figure.constrained_layout.use": True})
 # The discriminator $D$ learns to tell real from made, the generator $G$ learns to fool it:
 #
 # $$
-# \min_G \max_D \; \mathbb E_y[\log D(y)] + \mathbb E_z[\log(1 - D(G(z)))].
+# \begin{split}
+# \min_G \max_D \; &\mathbb E_y[\log D(y)] \\
+# &+ \mathbb E_z[\log(1 - D(G(z)))].
+# \end{split}
 # $$
 #
 # The mean is no longer safe: it looks like nothing in the data, so $D$ finds it at once.
@@ -68,7 +71,7 @@ plt.show()
 
 # %% [markdown]
 # (b2)=
-# ## B2. A conditional GAN must also fit its input
+# ## A conditional GAN must also fit its input
 #
 # A plain GAN makes *some* façade.
 # A conditional one {cite:p}`mirza2014` gets an input $x$ and must make the façade that belongs to it: both players see $x$, as $G(x, z)$ and $D(x, y)$.
@@ -93,7 +96,7 @@ plt.show()
 
 # %% [markdown]
 # (b3)=
-# ## B3. The U-Net carries detail past the bottleneck
+# ## The U-Net carries detail past the bottleneck
 #
 # An encoder-decoder squeezes the picture into a small code and grows the output from it.
 # Whatever does not fit through the middle is lost; edges go first.
@@ -128,7 +131,7 @@ plt.show()
 
 # %% [markdown]
 # (b4)=
-# ## B4. Segmentation, and what a pixel label costs
+# ## Segmentation, and what a pixel label costs
 #
 # Classification names a picture; *semantic segmentation* names every pixel {cite:p}`long2015`.
 # A network for it gives one score per class and pixel, and is trained with the cross-entropy of each pixel.
@@ -156,7 +159,7 @@ plt.show()
 
 # %% [markdown]
 # (b5)=
-# ## B5. Domain adaptation: the same question, asked elsewhere
+# ## Domain adaptation: the same question, asked elsewhere
 #
 # A network learns on a *source* domain, where labels are cheap, and is to work on a *target* domain, where there are none.
 # Between the two lies the domain gap: other light, other cameras, other backgrounds.
@@ -197,7 +200,7 @@ plt.show()
 
 # %% [markdown]
 # (b10)=
-# ## B10. Least squares, and gradients that vanish
+# ## Least squares, and gradients that vanish
 #
 # Early in training $D$ is right about nearly every fake: it gives it a very negative number $s$.
 # What $G$ learns is the *slope* of its loss there.
@@ -221,7 +224,7 @@ plots.lines({name: (range(61), path) for name, path in paths.items()}, x="step o
 
 # %% [markdown]
 # (b11)=
-# ## B11. Mode collapse, and what it is not
+# ## Mode collapse, and what it is not
 #
 # A generator that answers every input with the same good picture fools $D$ as long as $D$ does not catch up: **mode collapse**.
 # Its outputs look right one by one; together they lack variety.
@@ -246,7 +249,7 @@ plt.show()
 
 # %% [markdown]
 # (b16)=
-# ## B16. FID and KID: comparing crowds, not pictures
+# ## FID and KID: comparing crowds, not pictures
 #
 # Nobody can say which single photograph the generator should have made.
 # So one compares *sets*: put real and made pictures through a network that knows about pictures, and compare the two clouds of features.
@@ -284,7 +287,7 @@ plt.show()
 
 # %% [markdown]
 # (b20)=
-# ## B20. Synthetic data: labels for free
+# ## Synthetic data: labels for free
 #
 # Someone has to name what is in a photograph, and for every pixel that takes an hour a picture.
 # A **renderer** works the other way round: it starts from what is there, and draws the picture.
@@ -295,10 +298,10 @@ plt.show()
 #
 # Below, what our small renderer gives away with each picture, and what a camera sees.
 
-# %% mystnb={"image": {"alt": "Four objects in rows. Columns: the object rendered on black, its mask, the same rendering before a photograph, and other objects as a camera sees them, dim and noisy. The rows are labelled with the class: disc, ring, cross and so on."}}
+# %% mystnb={"image": {"alt": "Four objects in rows. Columns: the object rendered on black, its mask, the same rendering before a photograph, and other objects as a camera sees them, dim and noisy. The caption names the class of each row: disc, ring, cross and so on."}}
 free = next(objects.train("objects_black", 48, 4, seed=1))
 names = [objects.CLASSES[label] for label in free["source_label"]]
 behind = to_tensor(adaptation.crops(adaptation.bundled_photographs("train"), 4, 48, np.random.default_rng(2)))
 anywhere = free["source"] * free["source_mask"] + behind * (1 - free["source_mask"])
 columns = {"rendered": free["source"], "mask": free["source_mask"] * 2 - 1, "on a photograph": anywhere}
-plots.grid(columns | {"camera": free["target"]}, names, scale=1.1)
+plots.grid(columns | {"camera": free["target"]}, f"What the renderer drew, from above: {', '.join(names)}.")

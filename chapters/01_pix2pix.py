@@ -23,7 +23,7 @@
 #
 # ```{figure} ../book/results/pix2pix_opening.webp
 # :alt: Three houses in rows. From left to right: a coloured plan; what a network paints that was trained with L1 alone, soft and without texture; what the same network paints after training against a discriminator as well, with bricks, window bars and crisp edges; and a real photograph of the same plan.
-# The same generator, the same training pictures, the same number of steps. The second and the third column differ by one thing: a second network that says what is wrong.
+# The same generator, the same training pictures, the same number of steps. The second and the third column differ by one thing: a second network that says what is wrong. (The photographs of this chapter are drawn by a program, so that we know the truth about each. Which colour a wall has, no plan tells: paint and brick are the network's guess.)
 # ```
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
@@ -52,7 +52,8 @@
 #
 # The next three cells set the run up. At first reading, skip them.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Show the parameters: everything that you may change"}
+# fmt: off
 profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
 source: str = "procedural"  # drawn houses, or the paper's real ones {"procedural", "cmp"}
@@ -72,8 +73,9 @@ patch_layers: int = None  # of the discriminator: patches of 1, 16, 34, 70, 142,
 dropout_layers: int = None  # decoder layers with dropout [0, 12]
 noise: bool = None  # one channel of Gaussian noise beside the input
 average: float = None  # decay of the averaged generators, which translate; 0: the last weights do [0, 0.999999]
+# fmt: on
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the imports"}
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -86,7 +88,7 @@ from IPython.display import display
 from ipywidgets import Dropdown, IntSlider
 from PIL import Image
 
-from i2i_tutor import chapter, checks, losses, plots, widgets
+from i2i_tutor import chapter, checks, inline, losses, plots, widgets
 from i2i_tutor.data import facades
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.files import book_file
@@ -99,22 +101,31 @@ from i2i_tutor.parameters import Range
 from i2i_tutor.training import make_optimisers, play
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the opening of the run: it checks the parameters"}
 class Own:
-    """The parameters of this chapter alone. Those of the recipe, and what None stands for, are in its last section."""
+    """The parameters of this chapter alone. The recipe's are in its last section."""
 
-    source: Annotated[facades.Source, "drawn houses, or the paper's real ones"] = "procedural"
-    task: Annotated[facades.Task, "what is translated into what"] = "labels_to_photo"
+    source: Annotated[facades.Source, "drawn houses, or the paper's real ones"] = (
+        "procedural"
+    )
+    task: Annotated[facades.Task, "what is translated into what"] = (
+        "labels_to_photo"
+    )
     variety: Annotated[
-        float | None, Range(0, 1), "how many right photographs a drawn plan has; None: 0.3, real ones have their own"
+        float | None,
+        Range(0, 1),
+        "how many right photographs a drawn plan has; None: 0.3, real ones have their own",
     ] = None
-    compare: Annotated[bool, "train the baseline (no discriminator) beside the method"] = True
+    compare: Annotated[
+        bool, "train the baseline (no discriminator) beside the method"
+    ] = True
 
 
 run = chapter.open_run(
     globals(), "01_pix2pix", RECIPES, Own,
     numbers=(
-        "adversary", "pixel_loss", "lambda_pixel", "skips", "patch_layers", "dropout_layers", "noise", "average",
+        "adversary", "pixel_loss", "lambda_pixel", "skips", "patch_layers",
+        "dropout_layers", "noise", "average",
     ),
     slow="54 million weights, 80,000 steps of several seconds each: days",
 )  # fmt: skip
@@ -137,12 +148,18 @@ world = partial(facades.evaluation, run.source, task=task, variety=variety)
 # At 0 every plan has exactly one photograph; at 1 materials, colours, light and weather are free, so a plan has endlessly many.
 # Below is one plan, photographed three times at each of three varieties.
 
-# %% mystnb={"image": {"alt": "One plan in three rows, with photographs of it at three varieties. At variety 0 the three photographs are the same; at 0.5 they differ in wall, sky and light but look like one city; at 1 material and colours differ completely. Windows and doors never move."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: one plan, photographed nine times", "image": {"alt": "One plan in three rows, with photographs of it at three varieties. At variety 0 the three photographs are the same; at 0.5 they differ in wall, sky and light but look like one city; at 1 material and colours differ completely. Windows and doors never move."}}
 shots = {"plan": to_tensor(facades.colourise(facades.draw([3, 3, 3], 96)[0]))}
 for level in (0.0, 0.5, 1.0):
-    photos = [to_tensor(facades.draw([3], 96, photo=number, variety=level)[1]) for number in range(3)]
+    photos = [
+        to_tensor(facades.draw([3], 96, photo=number, variety=level)[1])
+        for number in range(3)
+    ]
     shots[f"variety {level:g}"] = torch.cat(photos)
-plots.grid(shots, scale=1.4)
+plots.grid(
+    shots,
+    caption="One plan, three photographs a column: windows stay, looks change.",
+)
 
 # %% [markdown]
 # So "the" right answer does not exist, unless variety is 0: the plan says *window*, not *green frame in evening light*.
@@ -163,16 +180,19 @@ plots.grid(shots, scale=1.4)
 # Take one pixel that is bright in 70 of 100 photographs of a plan (value 1) and dark in 30 (value −1).
 # A network sees only the plan, so it must give one answer to all hundred.
 
-# %% mystnb={"image": {"alt": "Two curves over the answer from -1 to 1. The mean squared error is lowest at 0.4, the mean of the two right answers, a grey that never occurs. The mean absolute error is lowest at 1, the median."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two curves", "image": {"alt": "Two curves over the answer from -1 to 1. The mean squared error is lowest at 0.4, the mean of the two right answers, a grey that never occurs. The mean absolute error is lowest at 1, the median."}}
 answer = torch.linspace(-1, 1, 201)
 bright, dark = 0.7, 0.3
 absolute = bright * (answer - 1).abs() + dark * (answer + 1).abs()
 squared = bright * (answer - 1) ** 2 + dark * (answer + 1) ** 2
-print(f"best under L1: {answer[absolute.argmin()]:.2f}, under L2: {answer[squared.argmin()]:.2f}")
+best = {"L1": answer[absolute.argmin()], "L2": answer[squared.argmin()]}
+print(f"best under L1: {best['L1']:.2f}, under L2: {best['L2']:.2f}")
+curves = {"L1, mean |error|": absolute, "L2, mean squared error": squared}
 plots.lines(
-    {"L1, mean |error|": (answer, absolute), "L2, mean squared error": (answer, squared)},
-    x="answer of the network (-1 black, 1 white)", y="loss",
-)  # fmt: skip
+    {name: (answer, loss) for name, loss in curves.items()},
+    x="answer of the network (-1 black, 1 white)",
+    y="loss",
+)
 
 # %% [markdown]
 # L2 answers with the **mean**, a grey that no photograph has.
@@ -186,23 +206,42 @@ plots.lines(
 # With noise $z$, of which more below, this is a {term}`conditional GAN` (cGAN):
 #
 # $$
-# \mathcal L_{cGAN} = \mathbb E_{x,y}[\log D(x, y)] + \mathbb E_{x,z}[\log(1 - D(x, G(x, z)))], \qquad
-# G^* = \arg\min_G \max_D \mathcal L_{cGAN} + \lambda\, \mathbb E \lVert y - G(x, z) \rVert_1 .
+# \begin{split}
+# \mathcal L_{cGAN} &= \mathbb E_{x,y}[\log D(x, y)] \\
+# &+ \mathbb E_{x,z}[\log(1 - D(x, G(x, z)))] ,
+# \end{split}
+# $$
+#
+# $$
+# \begin{split}
+# G^* = \arg &\min_G \max_D \mathcal L_{cGAN} \\
+# &+ \lambda\, \mathbb E \lVert y - G(x, z) \rVert_1 .
+# \end{split}
 # $$
 #
 # In words: $D$ maximises how well it tells real from made; $G$ minimises that, plus $\lambda$ times its distance to the target.
 # A blur is easy for $D$ to spot, so blurring no longer pays.
 # And nobody wrote this loss: it is learnt from the data.
 #
-# ```
-#         x (labels) ──────────────┬───────────────┐
-#              │                   │               │
-#              ▼                   ▼               ▼
-#   z ──► generator G ──► fake ─► [x, fake] ─► discriminator D ─► real or made?
-#                          │                       ▲
-#                          └── L1 to y    [x, y] ──┘
-# ```
-#
+
+# %% tags=["remove-input"]
+inline.diagram(
+    {
+        "noise z": (1, 0), "plan x": (0, 1), "generator G": (1, 1), "G(x, z)": (1, 2),
+        "photograph y": (2.1, 2), "discriminator D": (1, 3), "real or made?": (1, 4),
+    },
+    [
+        ("noise z", "generator G", ""), ("plan x", "generator G", ""),
+        ("generator G", "G(x, z)", ""), ("G(x, z)", "photograph y", "-- L1"),
+        ("G(x, z)", "discriminator D", ""), ("plan x", "discriminator D", ""),
+        ("photograph y", "discriminator D", ""), ("discriminator D", "real or made?", ""),
+    ],
+    "The generator G makes a picture of plan and noise, which L1 compares with the photograph. "
+    "The discriminator D sees the plan beside one of the two, and says whether it is real or made.",
+    plain=["noise z", "plan x", "G(x, z)", "photograph y", "real or made?"],
+)  # fmt: skip
+
+# %% [markdown]
 # Why *conditional*? A $D$ that sees only the image is content with any good photograph, even of another house.
 # We test this *unconditional* one, too.
 #
@@ -218,10 +257,14 @@ plots.lines(
 
 # %%
 predictions = {
-    "pix2pix-fcn": None,  # does the discriminator make the houses more readable than L1 alone? True or False
-    "pix2pix-frechet": None,  # ... and their distribution closer to real photographs?
-    "pix2pix-sharpness": None,  # ... and sharper?
-    "pix2pix-mae": None,  # ... and FARTHER from the target in mean absolute error?
+    # does the discriminator make the houses more readable than L1 alone? True or False
+    "pix2pix-fcn": None,
+    # ... and their distribution closer to real photographs?
+    "pix2pix-frechet": None,
+    # ... and sharper?
+    "pix2pix-sharpness": None,
+    # ... and FARTHER from the target in mean absolute error?
+    "pix2pix-mae": None,
 }
 
 # %% [markdown]
@@ -238,7 +281,9 @@ predictions = {
 # It looks at texture: whether this piece of wall, with this plan under it, could come from a photograph.
 # Because it sees patches only, it has few weights, is fast, and takes images of any size.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: counting weights"}
+with torch.device("meta"):
+    ours, none = Pix2Pix(recipe), torch.nn.Identity()
 rows = []
 for name, make, paper in [
     ("U-Net, 256 px", lambda: UNet(depth=8), "54,413,955"),
@@ -246,13 +291,22 @@ for name, make, paper in [
     ("encoder-decoder, 256 px", lambda: UNet(depth=8, skips=False), "39,075,459"),
     ("PatchGAN 70 × 70, conditional", lambda: PatchGAN(6, layers=3), "2,768,705"),
     ("PixelGAN 1 × 1, conditional", lambda: PixelGAN(6), "9,024"),
-    ("ResNet, 9 blocks (next chapter)", lambda: ResNetGenerator(blocks=9), "11,378,179"),
-    ("this run's generator", lambda: Pix2Pix(recipe).generator, None),
-    ("this run's discriminator", lambda: getattr(Pix2Pix(recipe), "discriminator", torch.nn.Identity()), None),
+    (
+        "ResNet, 9 blocks (chapter 2)",
+        lambda: ResNetGenerator(blocks=9),
+        "11,378,179",
+    ),
+    ("this run's generator", lambda: ours.generator, None),
+    (
+        "this run's discriminator",
+        lambda: getattr(ours, "discriminator", none),
+        None,
+    ),
 ]:
     with torch.device("meta"):  # shapes without memory
         rows.append((name, f"{count_parameters(make()):,}", paper))
-plots.table(["network", "weights here", "weights expected (official code; encoder-decoder: counted by hand)"], rows)
+expected = "weights expected (official code; encoder-decoder: counted by hand)"
+plots.table(["network", "weights here", expected], rows)
 
 # %% [markdown]
 # The shapes at this run's size:
@@ -260,15 +314,16 @@ plots.table(["network", "weights here", "weights expected (official code; encode
 # %% tags=["nbval-check-output"]
 torch.manual_seed(run.seed)
 # for the step by hand below
-paper_like = replace(RECIPES[run.profile], learning_rate=2e-4, lambda_pixel=100.0, average=0.0)
+paper_like = replace(
+    RECIPES[run.profile], learning_rate=2e-4, lambda_pixel=100.0, average=0.0
+)
 untrained = Pix2Pix(paper_like).to(run.device)
 
 
 def training(numbers=recipe):
     """This run's stream of training pairs."""
-    return facades.train(
-        run.source, numbers.size, numbers.batch, run.seed, task=task, variety=variety, load_size=numbers.load_size
-    )
+    own = {"task": task, "variety": variety, "load_size": numbers.load_size}
+    return facades.train(run.source, numbers.size, numbers.batch, run.seed, **own)
 
 
 def on_device(batch):
@@ -280,7 +335,8 @@ batch = on_device(next(training()))
 x, y = batch["input"], batch["target"]
 fake = untrained.generate(x)
 logits = untrained.discriminate(x, fake)
-print("x", tuple(x.shape), "-> G(x)", tuple(fake.shape), "-> D(x, G(x))", tuple(logits.shape))
+print("x", tuple(x.shape), "-> G(x)", tuple(fake.shape), end=" ")
+print("-> D(x, G(x))", tuple(logits.shape))
 print("values of G(x) within [-1, 1]:", bool(fake.abs().max() <= 1))
 
 # %% [markdown]
@@ -300,7 +356,8 @@ def receptive_field(discriminator, channels=3, side=320):
 
 
 for strided in range(1, 5):
-    print(strided, "strided layers:", receptive_field(PatchGAN(3, base=4, layers=strided, norm="none")), "pixels")
+    field = receptive_field(PatchGAN(3, base=4, layers=strided, norm="none"))
+    print(strided, "strided layers:", field, "pixels")
 
 # %% [markdown]
 # :::{admonition} Misconception: "PatchGAN cuts the image into pieces"
@@ -318,7 +375,7 @@ for side in (64, 128, 256, 512):
 # %% [markdown]
 # Before you move the slider: where is the square of the logit in row 5 and column 25?
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: which pixels move a logit"}
 house = world(128, count=1)["target"]
 explorer = PatchGAN(3, base=4, layers=2, norm="none")
 frames, captions = [], []
@@ -328,7 +385,12 @@ for row, column in [(5, 5), (15, 15), (25, 15)]:
     seen = (image.grad.abs().sum(dim=1, keepdim=True) > 0).float()
     frames.append(to_uint8(house * (0.25 + 0.75 * seen))[0])
     captions.append(f"logit ({row}, {column}) sees the bright square")
-scrub(frames, captions, "The part of a house that one logit of the 34-pixel PatchGAN sees", enlarge=4)
+scrub(
+    frames,
+    captions,
+    "The part of a house that one logit of the 34-pixel PatchGAN sees",
+    enlarge=4,
+)
 
 # %% [markdown]
 # One logit to the right is four pixels to the right, since this one has two layers of stride 2.
@@ -348,20 +410,28 @@ def discriminator_loss(real_logits, fake_logits):
 
 
 def generator_loss(fake_logits, fake, target, weight=100.0):
-    """The non-saturating form: G maximises log D instead of minimising log(1 - D)."""
+    """The non-saturating form: G maximises log D, and does not minimise log(1 - D)."""
     return F.softplus(-fake_logits).mean() + weight * (fake - target).abs().mean()
 
 
 # %% tags=["nbval-check-output"]
-real_logits, fake_logits = untrained.discriminate(x, y).detach(), untrained.discriminate(x, fake).detach()
-torch.testing.assert_close(
-    discriminator_loss(real_logits, fake_logits), 0.5 * losses.discriminator_loss(real_logits, fake_logits)
+real_logits, fake_logits = (
+    untrained.discriminate(x, y).detach(),
+    untrained.discriminate(x, fake).detach(),
 )
 torch.testing.assert_close(
-    generator_loss(fake_logits, fake, y), losses.generator_loss(fake_logits) + 100 * losses.l1(fake, y)
+    discriminator_loss(real_logits, fake_logits),
+    0.5 * losses.discriminator_loss(real_logits, fake_logits),
+)
+torch.testing.assert_close(
+    generator_loss(fake_logits, fake, y),
+    losses.generator_loss(fake_logits) + 100 * losses.l1(fake, y),
 )
 zero = torch.zeros(2, 1, 6, 6)
-print("both equal the package's; an undecided D pays", f"{discriminator_loss(zero, zero):.4f} = ln 2")
+print(
+    "both equal the package's; an undecided D pays",
+    f"{discriminator_loss(zero, zero):.4f} = ln 2",
+)
 
 # %% [markdown]
 # Three details.
@@ -371,7 +441,10 @@ print("both equal the package's; an undecided D pays", f"{discriminator_loss(zer
 
 # %% tags=["nbval-check-output"]
 sure = torch.tensor(-6.0, requires_grad=True)  # D is sure: this patch is made
-for name, loss in {"log(1 - D)": -F.softplus(sure), "-log D": F.softplus(-sure)}.items():
+for name, loss in {
+    "log(1 - D)": -F.softplus(sure),
+    "-log D": F.softplus(-sure),
+}.items():
     (slope,) = torch.autograd.grad(loss, sure)
     print(f"G minimises {name}: gradient {slope:.4f}")
 
@@ -393,15 +466,16 @@ def step_by_hand(generator, discriminator, adam_g, adam_d, x, y):
     """One step of pix2pix; returns both losses."""
     fake = generator(x)
     on_real = discriminator(torch.cat([x, y], 1))
-    on_fake = discriminator(torch.cat([x, fake.detach()], 1))  # detached: G shall not learn from D's loss
+    # detached: G shall not learn from D's loss
+    on_fake = discriminator(torch.cat([x, fake.detach()], 1))
     loss_d = discriminator_loss(on_real, on_fake)
     adam_d.zero_grad()
     loss_d.backward()
     adam_d.step()
 
     loss_g = generator_loss(discriminator(torch.cat([x, fake], 1)), fake, y)
-    adam_g.zero_grad()  # D's gradients from this line's backward are cleared before D moves again
-    loss_g.backward()
+    adam_g.zero_grad()
+    loss_g.backward()  # D's gradients from this are cleared before D moves again
     adam_g.step()
     return loss_d.item(), loss_g.item()
 
@@ -413,7 +487,8 @@ def step_by_hand(generator, discriminator, adam_g, adam_d, x, y):
 
 # %% tags=["nbval-check-output"]
 by_hand, by_play = deepcopy(untrained), deepcopy(untrained)
-adam_g, adam_d = (  # fused: all weights in one pass, which rounds a little differently; the package does so
+# fused: all weights in one pass, which rounds a little differently; the package does so
+adam_g, adam_d = (
     torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
     for net in (by_hand.generator, by_hand.discriminator)
 )
@@ -424,7 +499,10 @@ for _ in range(2):
 torch.manual_seed(1)
 for step in range(2):
     play(by_play, optimisers, batch, step)
-equal = all(torch.equal(a, b) for a, b in zip(by_hand.parameters(), by_play.parameters(), strict=True))
+equal = all(
+    torch.equal(a, b)
+    for a, b in zip(by_hand.parameters(), by_play.parameters(), strict=True)
+)
 print("turns:", [(turn.loss, turn.moves) for turn in untrained.turns])
 print("two steps by hand equal the package's:", equal)
 assert equal
@@ -454,20 +532,33 @@ truth = facades.ground_truth(run.source, judge_size)
 judge, report = judges.segmenter(truth, steps=8 if run.profile == "smoke" else None)
 run.record_judge(report)
 held_out = world(judge_size, count=100)
-print("on real photographs that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
+print(
+    "on real photographs that it has never seen:",
+    {k: round(v, 3) for k, v in report["held_out"].items()},
+)
 
 
 # %%
 def measure(images):
-    """What the judge reads in translated images, and how they compare with the real photographs as a set."""
-    images = F.interpolate(images.cpu(), judge_size, mode="bilinear", antialias=True).clamp(-1, 1)
+    """What the judge reads in images, and how they compare with real ones as a set."""
+    images = F.interpolate(
+        images.cpu(), judge_size, mode="bilinear", antialias=True
+    ).clamp(-1, 1)
     real, labels = held_out["target"], held_out["labels"]
-    found = {"sharpness": metrics.sharpness(images, real), "mae": metrics.mean_absolute_error(images, real)}
-    if task == "photo_to_labels":  # no network is needed to read a colour, and the judge reads photographs only
-        return found | metrics.label_score(images, labels, torch.from_numpy(facades.COLOURS))
+    found = {
+        "sharpness": metrics.sharpness(images, real),
+        "mae": metrics.mean_absolute_error(images, real),
+    }
+    # no network is needed to read a colour, and the judge reads photographs only
+    if task == "photo_to_labels":
+        return found | metrics.label_score(
+            images, labels, torch.from_numpy(facades.COLOURS)
+        )
     found |= metrics.colours(images, real) | metrics.octaves(images, real)
     if task != "day_to_night":  # the judge has learnt to read by day
-        distance = metrics.distribution_distances(real, images, judges.Features(judge))["frechet"]
+        distance = metrics.distribution_distances(
+            real, images, judges.Features(judge)
+        )["frechet"]
         found |= metrics.fcn_score(images, labels, judge) | {"frechet": distance}
     return found
 
@@ -493,9 +584,14 @@ def train(arm, numbers, own_loss=None):
 # %%
 trained = {"L1 + cGAN": train("method", recipe)}
 if compare:
-    trained["L1"] = train("baseline", replace(recipe, adversary="none", lambda_pixel=recipe.lambda_pixel or 100.0))
+    trained["L1"] = train(
+        "baseline",
+        replace(
+            recipe, adversary="none", lambda_pixel=recipe.lambda_pixel or 100.0
+        ),
+    )
 
-# %% mystnb={"image": {"alt": "Loss terms of the method over the steps. The discriminator's loss and the generator's GAN term start at the dashed undecided line, ln 2; the discriminator settles below it and the generator's term above. The L1 term falls at first and then shows no trend."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the curves", "image": {"alt": "Loss terms of the method over the steps. The discriminator's loss and the generator's GAN term start at the dashed undecided line, ln 2; the discriminator settles below it and the generator's term above. The L1 term falls at first and then shows no trend."}}
 model, history, film = trained["L1 + cGAN"]
 plots.curves(history, undecided={"discriminator": 0.6931, "gan": 0.6931})
 
@@ -505,18 +601,33 @@ plots.curves(history, undecided={"discriminator": 0.6931, "gan": 0.6931})
 # Loss curves say whether the game is alive, not whether the pictures are good.
 # More telling are $D$'s logits on houses that it has never seen: the more the two histograms overlap, the more often it is fooled.
 
-# %% mystnb={"image": {"alt": "Histograms of the discriminator's logits. Those of real photographs lie mostly right of zero, the undecided line, those of made ones mostly left of it, and they overlap in the middle."}}
-outputs = {name: run.in_parts(net.translate, test["input"]) for name, (net, _, _) in trained.items()}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the histograms", "image": {"alt": "Histograms of the discriminator's logits. Those of real photographs lie mostly right of zero, the undecided line, those of made ones mostly left of it, and they overlap in the middle."}}
+outputs = {
+    name: run.in_parts(net.translate, test["input"])
+    for name, (net, _, _) in trained.items()
+}
 if recipe.adversary != "none":
     with torch.no_grad():
-        plan, seen = test["input"].to(run.device), {"real": test["target"], "made": outputs["L1 + cGAN"]}
-        logits = {name: model.discriminate(plan, images.to(run.device)) for name, images in seen.items()}
-    display(plots.histogram(logits, x="logit of a patch (right: taken for real)", mark={"undecided": 0.0}))
+        plan, seen = (
+            test["input"].to(run.device),
+            {"real": test["target"], "made": outputs["L1 + cGAN"]},
+        )
+        logits = {
+            name: model.discriminate(plan, images.to(run.device))
+            for name, images in seen.items()
+        }
+    display(
+        plots.histogram(
+            logits,
+            x="logit of a patch (right: taken for real)",
+            mark={"undecided": 0.0},
+        )
+    )
 
 # %% [markdown]
 # Leaf through the film:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
 scrub(
     film.frames,
     film.labels,
@@ -527,14 +638,26 @@ scrub(
 # %% [markdown]
 # ## Results
 
-# %% mystnb={"image": {"alt": "Six houses in rows; columns: plan, L1 alone, L1 with conditional GAN, one real photograph. L1 alone is soft: flat walls and faint windows; with the discriminator walls have courses of brick, windows have bars and edges are crisp, in the right places, but often in other colours than the photograph's."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: six houses", "image": {"alt": "Six houses in rows; columns: plan, L1 alone, L1 with conditional GAN, one real photograph. L1 alone is soft: flat walls and faint windows; with the discriminator walls have courses of brick, windows have bars and edges are crisp, in the right places, but often in other colours than the photograph's."}}
 columns = {"plan": test["input"], **outputs, "a real photograph": test["target"]}
-order = [name for name in ("plan", "L1", "L1 + cGAN", "a real photograph") if name in columns]
-run.show("results.png", plots.grid({name: columns[name][5:11] for name in order}, scale=1.6))
+order = [
+    name
+    for name in ("plan", "L1", "L1 + cGAN", "a real photograph")
+    if name in columns
+]
+run.show(
+    "results.png",
+    plots.grid(
+        {name: columns[name][5:11] for name in order},
+        caption="L1 gives the middle of all walls; with a discriminator, G decides.",
+    ),
+)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "The first picture of this chapter, which this cell keeps beside the results."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run", "image": {"alt": "The first picture of this chapter, which this cell keeps beside the results."}}
 # kept beside the results: the first picture of this chapter, and the strip of which the sweep's films are made
-plots.grid({name: columns[name][:3] for name in order}, scale=1.9).savefig(run.figure("opening.webp"))
+plots.grid({name: columns[name][:3] for name in order}, scale=1.9).savefig(
+    run.figure("opening.webp")
+)
 rows = [test["input"][:5], outputs["L1 + cGAN"][:5], test["target"][:5]]
 Image.fromarray(strip(rows)).save(run.figure("strip.png"))
 
@@ -544,22 +667,27 @@ Image.fromarray(strip(rows)).save(run.figure("strip.png"))
 #
 # **Change a plan yourself.** In a running notebook the controls turn one class into another; the page shows the first state.
 
-# %% mystnb={"image": {"alt": "A plan whose windows have been turned into doors, and its translation: where the windows were, the generator paints what it knows of doors."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: changing a class", "image": {"alt": "A plan whose windows have been turned into doors, and its translation: where the windows were, the generator paints what it knows of doors."}}
 classes = list(facades.CLASSES)
 
 
 def repainted(house, every, becomes):
-    """Translate an evaluation plan in which all pixels of one class have become another."""
+    """Translate a plan in which all pixels of one class have become another."""
     ids = test["labels"][house : house + 1].clone()
     ids[ids == classes.index(every)] = classes.index(becomes)
     plan = facades.painted(ids)
-    return plots.grid({"changed plan": plan, "L1 + cGAN": run.in_parts(model.translate, plan)}, scale=2.4)
+    return plots.grid(
+        {"changed plan": plan, "L1 + cGAN": run.in_parts(model.translate, plan)},
+        caption="The same house, one class exchanged for another: only that changes.",
+    )
 
 
 if task == "labels_to_photo":
     widgets.live(
         repainted,
-        house=IntSlider(value=1, max=len(test["labels"]) - 1, continuous_update=False),
+        house=IntSlider(
+            value=1, max=len(test["labels"]) - 1, continuous_update=False
+        ),
         every=Dropdown(options=classes, value="window"),
         becomes=Dropdown(options=classes, value="door"),
     )
@@ -580,14 +708,18 @@ if task == "labels_to_photo":
 if compare or not drawn:
     grey = test["target"].mean().expand_as(test["target"])
     another = test["target"].roll(1, dims=0)
-    landmarks = {"real photographs": test["target"], "another house": another, "plan copied": test["input"]}
+    landmarks = {
+        "real photographs": test["target"],
+        "another house": another,
+        "plan copied": test["input"],
+    }
     for name, images in (landmarks | {"one grey": grey}).items():
         run.record(name, measure(images))
 for arm, name in {"method": "L1 + cGAN", "baseline": "L1"}.items():
     if name in outputs:
         run.record(arm, measure(outputs[name]))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the table of this run"}
 MEASURES = {
     "pixel_accuracy": "pixel acc. ↑",
     "class_accuracy": "class acc. ↑",
@@ -599,7 +731,10 @@ MEASURES = {
 names = {"method": "L1 + cGAN", "baseline": "L1"}
 plots.table(
     ["this run", *MEASURES.values()],
-    [(names.get(arm, arm), *(found.get(name) for name in MEASURES)) for arm, found in run.metrics.items()],
+    [
+        (names.get(arm, arm), *(found.get(name) for name in MEASURES))
+        for arm, found in run.metrics.items()
+    ],
 )
 
 # %% [markdown]
@@ -625,33 +760,43 @@ plots.table(
 # :::
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: reading the sweep's results"}
 def fixed(found, prefix=""):
     """A run's landmarks as rows beside those of the sweep."""
-    arms = {arm: numbers for arm, numbers in found.items() if arm not in ("method", "baseline")}
-    return [{"arm": prefix + arm, "seed": 0, "metrics": {"method": numbers}} for arm, numbers in arms.items()]
+    return [
+        {"arm": prefix + arm, "seed": 0, "metrics": {"method": numbers}}
+        for arm, numbers in found.items()
+        if arm not in ("method", "baseline")
+    ]
 
 
 swept = results.sweep("pix2pix")
-for row in results.sweep("claims"):  # the baseline of this chapter's own runs is L1 with three times the sweep's steps
+# the baseline of this chapter's own runs is L1 with three times the sweep's steps
+for row in results.sweep("claims"):
     if row["chapter"] == "01_pix2pix":
-        swept.append({"arm": "l1_long", "seed": row["seed"], "metrics": {"method": row["metrics"]["baseline"]}})
-swept += fixed(next((row["metrics"] for row in swept if row["arm"] == "cmp_l1"), {}), prefix="cmp ")
+        long = {"method": row["metrics"]["baseline"]}
+        swept.append({"arm": "l1_long", "seed": row["seed"], "metrics": long})
+real = next((row["metrics"] for row in swept if row["arm"] == "cmp_l1"), {})
+swept += fixed(real, prefix="cmp ")
 if drawn and task == "labels_to_photo" and variety is None:
     swept += fixed(run.metrics)
 CHANCE = {"another house": "another house's photograph", "one grey": "one grey"}
-SHOWN = {"class_iou": "class IoU ↑", "frechet": "Fréchet (world) ↓", "sharpness": "sharpness → 1"}
-PAPER = ("paper: pixel acc.", "class acc.", "class IoU")
+SHOWN = {
+    "class_iou": "class IoU ↑",
+    "frechet": "Fréchet (world) ↓",
+    "sharpness": "sharpness → 1",
+}
+PAPER = ("paper: pixel acc.", "paper: class acc.", "paper: class IoU")
 
 
-FIVE = "Five inputs, below them what each arm paints, below that the real picture of each"
+FIVE = "Five inputs, below them what each arm paints, below that the real pictures"
 
 
 # %% [markdown]
 # (p9)=
 # ### Which loss?
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 LOSSES = {
     "l1": "L1",
     "l2": "L2",
@@ -667,9 +812,17 @@ table1 = {
     "l1_gan": (".64", ".20", ".15"),
     "l1_cgan": (".66", ".23", ".17"),
 }
-plots.table(*results.table(swept, LOSSES | CHANCE | {"real photographs": "real photographs"}, SHOWN, table1, PAPER))
+plots.table(
+    *results.table(
+        swept,
+        LOSSES | CHANCE | {"real photographs": "real photographs"},
+        SHOWN,
+        table1,
+        PAPER,
+    )
+)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_arms", LOSSES.values(), FIVE)
 
 # %% [markdown]
@@ -681,16 +834,21 @@ leaf("pix2pix_arms", LOSSES.values(), FIVE)
 # The same numbers on two axes: does it *look like a photograph* (left is better), and does it *keep the plan* (up is better)?
 # Every method of this book is a way of moving in this picture.
 
-# %% mystnb={"image": {"alt": "Scatter plot of all arms, seeds and landmarks: Fréchet distance against class IoU. Real photographs stand at the top left; L1 with either discriminator comes closest to them; L1 and L2 alone lie lower and to the right; the GANs without L1 lie to the left but low; another house's photographs lie at the bottom left, the copied plan and one grey far to the right."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot of all arms, seeds and landmarks: Fréchet distance against class IoU. Real photographs stand at the top left; L1 with either discriminator comes closest to them; L1 and L2 alone lie lower and to the right; the GANs without L1 lie to the left but low; another house's photographs lie at the bottom left, the copied plan and one grey far to the right."}}
 axes = {name: results.by_arm(swept, name) for name in ("frechet", "class_iou")}
-corners = {"real photographs": "real photographs", "another house": "another house", "one grey": "one grey"}
+corners = {
+    "real photographs": "real photographs",
+    "another house": "another house",
+    "one grey": "one grey",
+}
 plots.scatter(
     {
         name: (axes["frechet"].get(arm, []), axes["class_iou"].get(arm, []))
         for arm, name in (LOSSES | corners | {"plan copied": "plan copied"}).items()
     },
-    x="Fréchet distance (world features) to real photographs", y="class IoU (plan kept)",
-)  # fmt: skip
+    x="Fréchet distance (world features) to real photographs",
+    y="class IoU (plan kept)",
+)
 
 # %% [markdown]
 # Two corners are easy: another house's photograph looks perfect and keeps nothing; the copied plan keeps everything, but not in the form that the judge has learnt to read.
@@ -703,37 +861,64 @@ plots.scatter(
 # So we train both in worlds of four varieties, and compare each with photographs of its own world.
 # The judge reads free colours less easily, so its ceiling is drawn, too.
 
-# %%
-LEVELS = {0.0: "variety_0", facades.VARIETY: "l1_cgan", 0.5: "variety_05", 1.0: "variety_1"}
-ALONE = {0.0: "l1_variety_0", facades.VARIETY: "l1", 0.5: "l1_variety_05", 1.0: "l1_variety_1"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the arms of four varieties"}
+LEVELS = {
+    0.0: "variety_0",
+    facades.VARIETY: "l1_cgan",
+    0.5: "variety_05",
+    1.0: "variety_1",
+}
+ALONE = {
+    0.0: "l1_variety_0",
+    facades.VARIETY: "l1",
+    0.5: "l1_variety_05",
+    1.0: "l1_variety_1",
+}
 
 
 def over_variety(metric):
-    """Both methods at every variety: name → variety → the values of all seeds."""
+    """Both methods at every variety: name → variety → values of all seeds."""
     values = results.by_arm(swept, metric)
     both = {"L1 + cGAN": LEVELS, "L1": ALONE}
-    return {name: {level: values.get(arm, []) for level, arm in arms.items()} for name, arms in both.items()}
+    return {
+        name: {level: values.get(arm, []) for level, arm in arms.items()}
+        for name, arms in both.items()
+    }
 
 
-# %% mystnb={"image": {"alt": "Fréchet distance against variety. L1 with the conditional GAN stays close to the photographs at every variety; L1 alone starts not far above it at variety 0 and rises steeply towards variety 1."}}
-plots.spread(over_variety("frechet"), x="variety of the world", y="Fréchet distance (world) to its photographs")
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Fréchet distance against variety. L1 with the conditional GAN stays close to the photographs at every variety; L1 alone starts not far above it at variety 0 and rises steeply towards variety 1."}}
+plots.spread(
+    over_variety("frechet"),
+    x="variety of the world",
+    y="Fréchet distance (world) to its photographs",
+)
 
-# %% mystnb={"image": {"alt": "Class IoU against variety, with a ceiling of real photographs. L1 with the conditional GAN is read better at every variety; as variety grows all three curves fall, and L1 alone falls to what another house is worth."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Class IoU against variety, with a ceiling of real photographs. L1 with the conditional GAN is read better at every variety; as variety grows all three curves fall, and L1 alone falls to what another house is worth."}}
 ceiling = {}
 if drawn and task == "labels_to_photo":
     for level in LEVELS:
         real = facades.evaluation("procedural", judge_size, variety=level)
-        ceiling[level] = [metrics.fcn_score(real["target"], real["labels"], judge)["class_iou"]]
-plots.spread(over_variety("class_iou") | {"real photographs": ceiling}, x="variety of the world", y="class IoU")
+        ceiling[level] = [
+            metrics.fcn_score(real["target"], real["labels"], judge)["class_iou"]
+        ]
+plots.spread(
+    over_variety("class_iou") | {"real photographs": ceiling},
+    x="variety of the world",
+    y="class IoU",
+)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 frames = read_frames(book_file("results/pix2pix_variety.webp"))
 side = frames[0].shape[0] // 3
-stacked = [np.concatenate([l1[: 2 * side], both[side:]]) for l1, both in zip(frames[::2], frames[1::2], strict=True)]
+stacked = [
+    np.concatenate([l1[: 2 * side], both[side:]])
+    for l1, both in zip(frames[::2], frames[1::2], strict=True)
+]
 scrub(
-    stacked, ["variety 0", f"variety {facades.VARIETY}", "variety 1"],
-    "Four rows: plans, L1 alone, L1 + cGAN, and photographs, in worlds of growing variety",
-)  # fmt: skip
+    stacked,
+    ["variety 0", f"variety {facades.VARIETY}", "variety 1"],
+    "Four rows: plans, L1 alone, L1 + cGAN, photographs; worlds of growing variety",
+)
 
 # %% [markdown]
 # At variety 0 even L1 lays the blocks of the wall one by one and paints every shutter green: what is certain, it can learn.
@@ -745,7 +930,7 @@ scrub(
 # A network that has not learnt enough yet does not know the answer either, and L1 answers "I can't tell yet" like "it could be either": with the middle.
 # A test is to give it more time:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 PATIENCE = {
     "l1_variety_0": "L1, one right photograph",
     "l1_variety_0_long": "... three times the steps",
@@ -762,7 +947,7 @@ plots.table(*results.table(swept, PATIENCE, SHOWN))
 #
 # With L1 it hardly does. Without L1 only $D$ can teach the plan, so there it should show, the more so with three times the steps. (A dash or an empty line has not been run yet.)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 LONG = {
     "l1_long": "L1, three times the steps",
     "gan_long": "GAN, three times the steps",
@@ -770,15 +955,19 @@ LONG = {
 }
 plots.table(*results.table(swept, LONG | CHANCE, SHOWN))
 
-# %% mystnb={"image": {"alt": "Class IoU of L1, the unconditional and the conditional GAN, short and long, one dot per seed, with dashed lines for another house's and for real photographs. On every seed the conditional GAN lies right of the unconditional one, and left of L1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Class IoU of L1, the unconditional and the conditional GAN, short and long, one dot per seed, with dashed lines for another house's and for real photographs. On every seed the conditional GAN lies right of the unconditional one, and left of L1."}}
 title = "class IoU (plan kept)"
 short = {arm: LOSSES[arm] for arm in ("l1", "gan", "cgan")}
 shown = results.panels(swept, short | LONG, {"class_iou": title})
 iou = results.by_arm(swept, "class_iou")
-marks = {name: iou[name][0] for name in ("another house", "real photographs") if name in iou}
+marks = {
+    name: iou[name][0]
+    for name in ("another house", "real photographs")
+    if name in iou
+}
 plots.dots(shown, {title: marks})
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_long", list(LONG.values())[1:], FIVE)
 
 # %% [markdown]
@@ -792,16 +981,22 @@ leaf("pix2pix_long", list(LONG.values())[1:], FIVE)
 # The paper divides the labour: L1 for low frequencies, small patches for high ones.
 # The power spectrum tests it: how much contrast there is at one cycle per image, at two or three, ..., as a share of the photographs'.
 
-# %% mystnb={"image": {"alt": "Power as a share of the photographs' over five octaves of frequency. L1 alone starts below 1 and falls towards 0 at high frequencies. The conditional GAN alone stays near 1 almost throughout, and with L1 it lies between the two."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the spectrum", "image": {"alt": "Power as a share of the photographs' over five octaves of frequency. L1 alone starts below 1 and falls towards 0 at high frequencies. The conditional GAN alone stays near 1 almost throughout, and with L1 it lies between the two."}}
 octaves = [2**k for k in range(judge_size.bit_length() - 2)]
 power = {low: results.by_arm(swept, f"power_{low}") for low in octaves}
 plots.spread(
     {
         name: {low: power[low].get(arm, []) for low in octaves}
-        for arm, name in {"l1": "L1", "cgan": "cGAN", "l1_cgan": "L1 + cGAN"}.items()
+        for arm, name in {
+            "l1": "L1",
+            "cgan": "cGAN",
+            "l1_cgan": "L1 + cGAN",
+        }.items()
     },
-    x="frequency (cycles per image, start of the octave)", y="power (1: as the photographs)", log=True,
-)  # fmt: skip
+    x="frequency (cycles per image, start of the octave)",
+    y="power (1: as the photographs)",
+    log=True,
+)
 
 # %% [markdown]
 # L1 alone has too little contrast everywhere, because even the colour of a whole wall is a guess, and the finer the detail, the less is left.
@@ -812,18 +1007,26 @@ plots.spread(
 #
 # A middle of many colours is greyer than most of them. The paper's Figure 7 gives the overlap of histograms with the photographs' (1: the same) in Lab, where L is lightness, a runs from green to red and b from blue to yellow.
 
-# %%
-figure7 = {"l1": (".81", ".69", ".70"), "cgan": (".87", ".74", ".84"), "l1_cgan": (".86", ".84", ".82")}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
+figure7 = {
+    "l1": (".81", ".69", ".70"),
+    "cgan": (".87", ".74", ".84"),
+    "l1_cgan": (".86", ".84", ".82"),
+}
 channels = {"colours_l": "L", "colours_a": "a", "colours_b": "b"}
 shown = {"l1": "L1", "cgan": "cGAN", "l1_cgan": "L1 + cGAN", "one grey": "one grey"}
-plots.table(*results.table(swept, shown, channels, figure7, ("paper: L", "a", "b")))
+plots.table(
+    *results.table(
+        swept, shown, channels, figure7, ("paper: L", "paper: a", "paper: b")
+    )
+)
 
 # %% [markdown]
 # The discriminator brings all three closer to the photographs, lightness most: a blur has neither black nor white. In a and b the step is smaller than the paper's.
 #
 # ### Skips or not?
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 SKIPS = {
     "no_skips_l1": "encoder-decoder, L1",
     "no_skips": "encoder-decoder, L1 + cGAN",
@@ -838,7 +1041,7 @@ table2 = {
 }
 plots.table(*results.table(swept, SKIPS | CHANCE, SHOWN, table2, PAPER))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_skips", SKIPS.values(), FIVE)
 
 # %% [markdown]
@@ -854,12 +1057,21 @@ leaf("pix2pix_skips", SKIPS.values(), FIVE)
 #
 # Our pictures are a quarter as wide as the paper's, so our 16 pixels correspond to its 70, and our 70 covers the whole picture.
 
-# %%
-PATCHES = {"patch_1": "1 pixel", "l1_cgan": "16 pixels", "patch_34": "34 pixels", "patch_70": "70 pixels"}
-table3 = {"patch_1": (".39", ".15", ".10"), "l1_cgan": (".66", ".23", ".17"), "patch_70": (".42", ".16", ".11")}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
+PATCHES = {
+    "patch_1": "1 pixel",
+    "l1_cgan": "16 pixels",
+    "patch_34": "34 pixels",
+    "patch_70": "70 pixels",
+}
+table3 = {
+    "patch_1": (".39", ".15", ".10"),
+    "l1_cgan": (".66", ".23", ".17"),
+    "patch_70": (".42", ".16", ".11"),
+}
 plots.table(*results.table(swept, PATCHES | CHANCE, SHOWN, table3, PAPER))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_patch", PATCHES.values(), FIVE)
 
 # %% [markdown]
@@ -870,15 +1082,26 @@ leaf("pix2pix_patch", PATCHES.values(), FIVE)
 # (lambda)=
 # ### How much L1?
 
-# %%
-WEIGHTS = {"cgan": "0: cGAN alone", "lambda_1": "1", "l1_cgan": "30, as in this chapter's run", "lambda_100": "100"}
-plots.table(*results.table(swept, WEIGHTS | {"l1": "L1 alone"} | CHANCE, SHOWN | {"mae": "mean abs. error ↓"}))
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
+WEIGHTS = {
+    "cgan": "0: cGAN alone",
+    "lambda_1": "1",
+    "l1_cgan": "30, as in this chapter's run",
+    "lambda_100": "100",
+}
+plots.table(
+    *results.table(
+        swept,
+        WEIGHTS | {"l1": "L1 alone"} | CHANCE,
+        SHOWN | {"mae": "mean abs. error ↓"},
+    )
+)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_lambda", list(WEIGHTS.values())[1:], FIVE)
 
 # %% [markdown]
-# The weight moves the method between its two ends: the larger it is, the softer the pictures and the closer to the plan. (Of 1 and 100 a single seed has been run.)
+# The weight moves the method between its two ends: the larger it is, the softer the pictures, and the smaller their error to the one photograph that was taken. (Of 1 a single seed has been run.)
 # The paper's 100 belongs to real photographs at 256 pixels and many more steps.
 #
 # ### Is the noise used?
@@ -889,21 +1112,30 @@ leaf("pix2pix_lambda", list(WEIGHTS.values())[1:], FIVE)
 
 # %%
 def variation(net):
-    """How much two draws of z differ, as a share of the difference of two photographs; and the two draws."""
+    """How much two draws of z differ (1: as two photographs), and the two draws."""
     plans = test["input"][:50]
     first, second = (run.in_parts(net.translate, plans, 50) for _ in range(2))
-    houses = range(facades.FIRST_EVALUATION_HOUSE, facades.FIRST_EVALUATION_HOUSE + len(plans))
+    houses = range(
+        facades.FIRST_EVALUATION_HOUSE, facades.FIRST_EVALUATION_HOUSE + len(plans)
+    )
     freedom = facades.VARIETY if variety is None else variety
-    photos = [facades.draw(houses, recipe.size, facades.EVALUATION_PHOTO + k, variety=freedom)[1] for k in (1, 2)]
+    photos = [
+        facades.draw(
+            houses, recipe.size, facades.EVALUATION_PHOTO + k, variety=freedom
+        )[1]
+        for k in (1, 2)
+    ]
     one, other = map(to_tensor, photos)
-    return float((first - second).abs().mean() / (one - other).abs().mean()), first, second
+    share = float((first - second).abs().mean() / (one - other).abs().mean())
+    return share, first, second
 
 
-if drawn and task == "labels_to_photo" and variety != 0:  # else there is no second photograph
+# else there is no second photograph
+if drawn and task == "labels_to_photo" and variety != 0:
     share, *draws = variation(model)
     run.record("method", {"variation": share})
 
-# %% mystnb={"image": {"alt": "Variation of three arms, one dot per seed, between the dashed lines of no variation and of two photographs. With dropout the pictures vary a little; without dropout and noise not at all; with a channel of noise alone hardly."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Variation of three arms, one dot per seed, between the dashed lines of no variation and of two photographs. With dropout the pictures vary a little; without dropout and noise not at all; with a channel of noise alone hardly."}}
 NOISE = {
     "l1_cgan": "dropout (this chapter)",
     "no_dropout": "neither",
@@ -913,11 +1145,21 @@ title = "variation (share of the photographs')"
 shown = results.panels(swept, NOISE, {"variation": title})
 plots.dots(shown, {title: {"none": 0.0, "as two photographs": 1.0}})
 
-# %% mystnb={"image": {"alt": "Three plans, and for each two translations with new random draws and their difference. Plan, layout and materials are the same in both; only fine grain and the tint of small parts differ."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: two draws", "image": {"alt": "Three plans, and for each two translations with new random draws and their difference. Plan, layout and materials are the same in both; only fine grain and the tint of small parts differ."}}
 if drawn and task == "labels_to_photo" and variety != 0:
     first, second = (draw[:3] for draw in draws)
     gap = ((first - second).abs() - 1).clamp(-1, 1)  # black: no difference
-    display(plots.grid({"plan": test["input"][:3], "draw": first, "another": second, "difference": gap}, scale=1.6))
+    display(
+        plots.grid(
+            {
+                "plan": test["input"][:3],
+                "draw": first,
+                "another": second,
+                "difference": gap,
+            },
+            caption="Two draws of z for each plan, and where they differ (black: nowhere).",
+        )
+    )
 
 # %% [markdown]
 # Read the last row against the one above it: if it is near zero, the network has learnt to ignore its noise, as the paper reports.
@@ -936,23 +1178,31 @@ if drawn and task == "labels_to_photo" and variety != 0:
 # Here a photograph has *one* right answer, so the middle of all right answers is right, too.
 # No judge is needed: every pixel counts as the class of the nearest colour.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 BACK = {
     "photo_to_labels_l1": "L1",
     "photo_to_labels_cgan": "cGAN",
     "photo_to_labels_l1_cgan": "L1 + cGAN",
 }
-table6 = dict(zip(BACK, [(".86", ".42", ".35"), (".74", ".28", ".22"), (".83", ".36", ".29")], strict=True))
-scores = {"pixel_accuracy": "pixel acc. ↑", "class_accuracy": "class acc. ↑", "class_iou": "class IoU ↑"}
+table6 = [(".86", ".42", ".35"), (".74", ".28", ".22"), (".83", ".36", ".29")]
+table6 = dict(zip(BACK, table6, strict=True))
+scores = {
+    "pixel_accuracy": "pixel acc. ↑",
+    "class_accuracy": "class acc. ↑",
+    "class_iou": "class IoU ↑",
+}
 header, lines = results.table(swept, BACK, scores, table6, PAPER)
 if drawn:
     plans = test["labels"]
     colours = torch.from_numpy(facades.COLOURS)
-    chance = metrics.label_score(facades.painted(plans.roll(1, dims=0)), plans, colours)
-    lines.append(["another house's plan", *(chance[name] for name in scores), None, None, None])
+    chance = metrics.label_score(
+        facades.painted(plans.roll(1, dims=0)), plans, colours
+    )
+    numbers = [chance[name] for name in scores]
+    lines.append(["another house's plan", *numbers, None, None, None])
 plots.table(header, lines)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("pix2pix_labels", BACK.values(), FIVE)
 
 # %% [markdown]
@@ -966,7 +1216,7 @@ leaf("pix2pix_labels", BACK.values(), FIVE)
 # With `source="cmp"` the same notebook trains on the paper's 400 real pairs. We may not show them (their licence is unclear), only numbers.
 # They have a judge of their own; the second table says how well each judge reads photographs that it has never seen.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 REAL = {
     "cmp_l1": "L1",
     "cmp_l1_cgan": "L1 + cGAN",
@@ -976,13 +1226,21 @@ REAL = {
 }
 plots.table(*results.table(swept, REAL, SHOWN))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 names = {"procedural": "drawn houses", "cmp": "real façades"}
 rows = [
-    (names[row["trained"]], names[row["read"]], row["pixel_accuracy"], row["class_accuracy"], row["class_iou"])
+    (
+        names[row["trained"]],
+        names[row["read"]],
+        row["pixel_accuracy"],
+        row["class_accuracy"],
+        row["class_iou"],
+    )
     for row in results.sweep("judges")
 ]
-plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU"], rows)
+plots.table(
+    ["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU"], rows
+)
 
 # %% [markdown]
 # The order is that of the drawn houses: with a discriminator the plan is readable, with L1 alone hardly.
@@ -994,8 +1252,10 @@ plots.table(["judge trained on", "reads", "pixel acc.", "class acc.", "class IoU
 #
 # Nothing in the recipe knows about plans. Only the pairs change:
 
-# %%
-leaf("pix2pix_tasks", ["edges to photograph", "grey to colour", "day to night"], FIVE)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
+leaf(
+    "pix2pix_tasks", ["edges to photograph", "grey to colour", "day to night"], FIVE
+)
 
 # %% [markdown]
 # Edges show bars and bricks, so little is left to guess but colour; in grey pictures only colour is missing; and at night *which* windows are lit is chance, so look at what the network does about lamps.
@@ -1004,8 +1264,11 @@ leaf("pix2pix_tasks", ["edges to photograph", "grey to colour", "day to night"],
 # (average)=
 # ### What the average is worth
 
-# %%
-AVERAGES = {"l1_cgan": "averaged generator", "last_weights": "last weights, as in the paper"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
+AVERAGES = {
+    "l1_cgan": "averaged generator",
+    "last_weights": "last weights, as in the paper",
+}
 plots.table(*results.table(swept, AVERAGES, SHOWN))
 
 # %% [markdown]
@@ -1016,10 +1279,10 @@ plots.table(*results.table(swept, AVERAGES, SHOWN))
 # Each was written into `book/claims.toml`, with its margin, before the runs that judge it.
 # First what this run measured, beside your predictions; then what the sweep says.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 run.claims_table(predictions)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 plots.table(*results.claims_table("01_pix2pix"))
 
 # %% [markdown]
@@ -1029,25 +1292,33 @@ plots.table(*results.claims_table("01_pix2pix"))
 # The paper names its own failures: input that is sparse, or unlike anything in training.
 # An empty wall, a plan turned upside down, and a chessboard of windows:
 
-# %% mystnb={"image": {"alt": "Three unusual plans and what the network paints. The empty wall gets texture and shadows that are not in the plan, the plan turned upside down keeps its windows upside down, the chessboard becomes a pattern that is no house."}}
-chessboard = (torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8) % 2 + 1  # facade and window
-empty, squares = facades.painted(torch.stack([torch.ones_like(chessboard), chessboard])).split(1)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: three unusual plans", "image": {"alt": "Three unusual plans and what the network paints. The empty wall gets texture and shadows that are not in the plan, the plan turned upside down keeps its windows upside down, the chessboard becomes a pattern that is no house."}}
+chessboard = (
+    torch.arange(recipe.size)[:, None] // 8 + torch.arange(recipe.size) // 8
+) % 2 + 1  # facade and window
+empty, squares = facades.painted(
+    torch.stack([torch.ones_like(chessboard), chessboard])
+).split(1)
 unusual = torch.cat([empty, test["input"][:1].flip(2), squares])
-plots.grid({"input": unusual, "L1 + cGAN": run.in_parts(model.translate, unusual)}, scale=1.6)
+plots.grid(
+    {"input": unusual, "L1 + cGAN": run.in_parts(model.translate, unusual)},
+    caption="Nothing tells you that these plans make no sense.",
+)
 
 # %% [markdown]
 # Nothing warns you: the network never says "I don't know".
 #
 # **What $D$ sees.** Its logits as a map over a real and a made photograph of one plan: bright means "real".
 
-# %% mystnb={"image": {"alt": "A real and a made photograph of one plan, each beside the discriminator's map of probabilities. The real one's map is brighter than the made one's, and both have darker patches."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: D's belief", "image": {"alt": "A real and a made photograph of one plan, each beside the discriminator's map of probabilities. The real one's map is brighter than the made one's, and both have darker patches."}}
 if recipe.adversary != "none":
     with torch.no_grad():
         plan = test["input"][:1].expand(2, -1, -1, -1).to(run.device)
-        seen = torch.cat([test["target"][:1], outputs["L1 + cGAN"][:1]]).to(run.device)
-        belief = torch.sigmoid(model.discriminate(plan, seen))
+        seen = torch.cat([test["target"][:1], outputs["L1 + cGAN"][:1]])
+        belief = torch.sigmoid(model.discriminate(plan, seen.to(run.device)))
     belief = F.interpolate(belief, recipe.size).cpu() * 2 - 1
-    display(plots.grid({"real, then made": seen.cpu(), "D's belief": belief}, scale=1.8))
+    views = {"real (above), made (below)": seen, "D's belief": belief}
+    display(plots.grid(views, "Bright is what D takes for real."))
 
 # %% [markdown]
 # **Four patients.** One of these short trainings is healthy, three have a mistake.
@@ -1063,7 +1334,7 @@ def wrong_sign(model, scene):
 
 
 def patient(numbers, own_loss=None):
-    """A short training without average; its picture of three plans, and what both players paid at the end."""
+    """A short training without average: pictures of three plans, and what both paid."""
     torch.manual_seed(run.seed)
     sick = Pix2Pix(numbers).to(run.device)
     if own_loss:
@@ -1071,11 +1342,15 @@ def patient(numbers, own_loss=None):
     optimisers, stream = make_optimisers(sick), training(numbers)
     for step in range(min(60, recipe.steps)):
         paid = play(sick, optimisers, on_device(next(stream)), step)
-    return run.in_parts(sick.translate, test["input"][:3]), {name: float(value) for name, value in paid.items()}
+    return run.in_parts(sick.translate, test["input"][:3]), {
+        name: float(value) for name, value in paid.items()
+    }
 
 
-# %% mystnb={"image": {"alt": "Three plans painted by four short trainings, A to D. A is flat and blurred; B is nearly one colour with coloured noise; C shows houses in rough colours; D shows houses whose texture is less like a photograph's than C's."}}
-healthy = replace(recipe, average=0.0, adversary="conditional", pixel_loss="l1", lambda_pixel=30.0)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: four trainings", "image": {"alt": "Three plans painted by four short trainings, A to D. A is flat and blurred; B is nearly one colour with coloured noise; C shows houses in rough colours; D shows houses whose texture is less like a photograph's than C's."}}
+healthy = replace(
+    recipe, average=0.0, adversary="conditional", pixel_loss="l1", lambda_pixel=30.0
+)
 if compare:
     patients = {
         "A": patient(replace(healthy, lambda_pixel=1000.0)),
@@ -1084,22 +1359,43 @@ if compare:
         "D": patient(healthy, wrong_sign),
     }
     pictures = {name: picture for name, (picture, _) in patients.items()}
-    display(plots.grid({"plan": test["input"][:3], **pictures}, scale=1.5))
+    display(
+        plots.grid(
+            {"plan": test["input"][:3], **pictures},
+            caption="Four short trainings of one network. Only one of them is healthy.",
+        )
+    )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 if compare:
-    diagnoses = {"A": "lambda = 1000", "B": "steps 30 times as long", "C": "healthy", "D": "wrong sign"}
-    rows = [(name, diagnoses[name], paid["discriminator"], paid["gan"]) for name, (_, paid) in patients.items()]
-    display(plots.table(["", "diagnosis", "D pays at the end", "G's GAN term"], rows))
+    diagnoses = {
+        "A": "lambda = 1000",
+        "B": "steps 30 times as long",
+        "C": "healthy",
+        "D": "wrong sign",
+    }
+    rows = [
+        (name, diagnoses[name], paid["discriminator"], paid["gan"])
+        for name, (_, paid) in patients.items()
+    ]
+    display(
+        plots.table(["", "diagnosis", "D pays at the end", "G's GAN term"], rows)
+    )
 
 # %% [markdown]
 # The wrong sign is the most treacherous: nothing diverges, the L1 term still teaches the plan, and only the texture never comes.
 #
 # **A larger picture.** Both networks are convolutional, so a house of twice the size can be painted without training anew.
 
-# %% mystnb={"image": {"alt": "Plans of twice the training size and the painted houses: windows and walls keep their texture at the scale they had in training, so they look finer relative to the house."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: twice the size", "image": {"alt": "Plans of twice the training size and the painted houses: windows and walls keep their texture at the scale they had in training, so they look finer relative to the house."}}
 large = world(min(2 * recipe.size, 512), count=2)
-plots.grid({"input": large["input"], "L1 + cGAN": run.in_parts(model.translate, large["input"])}, scale=2.6)
+plots.grid(
+    {
+        "input": large["input"],
+        "L1 + cGAN": run.in_parts(model.translate, large["input"]),
+    },
+    caption="Twice the size of the training, with the texture of the training.",
+)
 
 # %% [markdown]
 # :::{admonition} Misconception: "train with dropout, test without"
@@ -1111,13 +1407,22 @@ plots.grid({"input": large["input"], "L1 + cGAN": run.in_parts(model.translate, 
 
 # %% tags=["nbval-check-output"]
 before = deepcopy(model.state_dict())
-still = Pix2Pix(replace(recipe, dropout_layers=0, noise=False)).to(run.device)  # the same networks without their z
+# the same networks without their z
+still = Pix2Pix(replace(recipe, dropout_layers=0, noise=False)).to(run.device)
 if not recipe.noise:
     still.load_state_dict(before)
 same = torch.equal(still.translate(x), still.translate(x))
 model.translate(x)
-changed = any(not torch.equal(before[name], value) for name, value in model.state_dict().items())
-print("without dropout two translations are equal:", same, "| translating changed the model:", changed)
+changed = any(
+    not torch.equal(before[name], value)
+    for name, value in model.state_dict().items()
+)
+print(
+    "without dropout two translations are equal:",
+    same,
+    "| translating changed the model:",
+    changed,
+)
 
 # %% [markdown]
 # :::{admonition} Use it responsibly
@@ -1207,7 +1512,7 @@ checks.check_generator_loss(generator_loss)
 #
 # Every number of the three profiles:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 plots.table(*profiles(RECIPES))
 
 # %% [markdown]

@@ -51,7 +51,8 @@
 #
 # The next three cells set the run up. You may change the numbers; at first reading, skip them.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Show the parameters: everything that you may change"}
+# fmt: off
 profile: str = None  # the size of everything; None: $I2I_PROFILE, or else "fast" {"smoke", "fast", "paper"}
 seed: int = 0  # of weights, data and noise [0, 2147483647]
 source: str = "safari"  # drawn animals, drawn houses, or a set of real pictures {"safari", "day_night", "facades", "cmp", "apple2orange_grocery", "apple2orange", "cezanne2photo", "horse2zebra", "monet2photo", "summer2winter_yosemite"}
@@ -69,8 +70,9 @@ lambda_backward: float = None  # weight of the cycle b, a, b; 0 leaves it out [0
 cycle: str = "l1"  # what compares a picture with itself after the cycle {"l1", "adversarial"}
 lambda_identity: float = None  # weight of the identity terms; 0 leaves them out [0, 1000000]
 average: float = None  # decay of the averaged generators, which translate; 0: the last weights do [0, 0.999999]
+# fmt: on
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the imports"}
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -83,7 +85,7 @@ from ipywidgets import FloatSlider, IntSlider
 from PIL import Image
 from torch import nn
 
-from i2i_tutor import chapter, checks, losses, plots, widgets
+from i2i_tutor import chapter, checks, inline, losses, plots, widgets
 from i2i_tutor.data import facades, safari, unpaired
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.film import Film, leaf, scrub, strip
@@ -94,26 +96,40 @@ from i2i_tutor.nn import ImagePool, PatchGAN, ResNetGenerator, count_parameters
 from i2i_tutor.training import make_optimisers, play
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the opening of the run: it checks the parameters"}
 class Own:
-    """The parameters of this chapter alone. Those of the recipe, and what None stands for, are in its last section."""
+    """The parameters of this chapter alone. The recipe's are in its last section."""
 
-    source: Annotated[Literal[*unpaired.SOURCES], "drawn animals, drawn houses, or a set of real pictures"] = "safari"
-    compare: Annotated[bool, "train the baseline (GAN alone) beside the method"] = True
-    upside_down: Annotated[bool, "turn every picture of pile b on its head: a task of shape"] = False
-    cycle: Annotated[Literal["l1", "adversarial"], "what compares a picture with itself after the cycle"] = "l1"
+    source: Annotated[
+        Literal[*unpaired.SOURCES],
+        "drawn animals, drawn houses, or a set of real pictures",
+    ] = "safari"
+    compare: Annotated[bool, "train the baseline (GAN alone) beside the method"] = (
+        True
+    )
+    upside_down: Annotated[
+        bool, "turn every picture of pile b on its head: a task of shape"
+    ] = False
+    cycle: Annotated[
+        Literal["l1", "adversarial"],
+        "what compares a picture with itself after the cycle",
+    ] = "l1"
 
 
 run = chapter.open_run(
     globals(), "02_cyclegan", RECIPES, Own,
-    numbers=("adversarial", "objective", "lambda_forward", "lambda_backward", "lambda_identity", "average"),
+    numbers=(
+        "adversarial", "objective", "lambda_forward", "lambda_backward",
+        "lambda_identity", "average",
+    ),
     slow="28 million weights, 80,000 steps of a trillion multiplications each: weeks",
 )  # fmt: skip
 recipe = run.recipe
 game = {"l1": CycleGAN, "adversarial": AdversarialCycleGAN}[cycle]
-NAMES = {"safari": ("horse", "zebra"), "day_night": ("day", "night")} | dict.fromkeys(
-    ("facades", "cmp"), ("plan", "photo")
-)
+NAMES = {
+    "safari": ("horse", "zebra"),
+    "day_night": ("day", "night"),
+} | dict.fromkeys(("facades", "cmp"), ("plan", "photo"))
 a_name, b_name = NAMES.get(source, ("a", "b"))
 
 # %% [markdown]
@@ -125,29 +141,51 @@ a_name, b_name = NAMES.get(source, ("a", "b"))
 # Somebody has to draw the plan of each house; nobody can photograph one street in summer and in winter with the same cars; and no camera has ever caught one horse twice in the same step, brown and striped.
 # Two piles are easy to come by: pictures of one kind, the *domain* $X$ (in code `a`), and pictures of another kind, $Y$ (`b`).
 #
-# ```
-#     paired (chapter 1)              unpaired (this chapter)
-#
-#     x1 ──── y1                      x1   x2   x3        y1   y2
-#     x2 ──── y2                        x4   x5        y3   y4   y5
-#     x3 ──── y3                      a pile of X       a pile of Y
-#     the answer to each x            no x has an answer
-# ```
-#
+
+# %% tags=["remove-input"]
+pairs = {
+    f"{side}{n}": (column, n - 1)
+    for n in (1, 2, 3)
+    for column, side in enumerate("xy")
+}
+piles = {
+    "x4": (2.1, 0),
+    "x5": (2.4, 1),
+    "x6": (2.0, 2),
+    "y4": (3.3, 0.3),
+    "y5": (2.9, 1.3),
+    "y6": (3.4, 2),
+}
+titles = {"paired (chapter 1)": (0.5, -0.7), "unpaired (this chapter)": (2.7, -0.7)}
+inline.diagram(
+    pairs | piles | titles,
+    [("x1", "y1", "--"), ("x2", "y2", "--"), ("x3", "y3", "--")],
+    "Left, chapter 1: every x is tied to its y. Right, this chapter: a pile of x and a pile of y; no x has an answer.",
+    plain=[*titles],
+)
+
+# %% [markdown]
 # Our two piles are horses and zebras in a landscape; here are four training steps. The two pictures in a row have nothing to do with each other.
 
 
-# %% mystnb={"image": {"alt": "Two columns of four training pictures. Left brown horses, right striped zebras; the two pictures of a row differ in pose, place and ground."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two piles", "image": {"alt": "Two columns of four training pictures. Left brown horses, right striped zebras; the two pictures of a row differ in pose, place and ground."}}
 def world(numbers):
     """The training stream of this run."""
-    stream = unpaired.train(source, numbers.size, numbers.batch, run.seed, load_size=numbers.load_size)
+    stream = unpaired.train(
+        source, numbers.size, numbers.batch, run.seed, load_size=numbers.load_size
+    )
     if upside_down:
-        stream = stream.mapped(lambda batch: batch | {"b": batch["b"].flip(2)}, upside_down=True)
+        stream = stream.mapped(
+            lambda batch: batch | {"b": batch["b"].flip(2)}, upside_down=True
+        )
     return stream
 
 
 piles = [next(stream) for stream in [world(recipe)] for _ in range(4)]
-plots.grid({f"pile {side}": torch.cat([p[side][:1] for p in piles]) for side in "ab"}, scale=1.4)
+plots.grid(
+    {f"pile {side}": torch.cat([p[side][:1] for p in piles]) for side in "ab"},
+    caption="Two piles: nothing in a row belongs together.",
+)
 
 # %% [markdown]
 # A program drew them, and it can draw any scene in either coat.
@@ -163,16 +201,39 @@ plots.grid({f"pile {side}": torch.cat([p[side][:1] for p in piles]) for side in 
 # Two discriminators: $D_Y$ (`d_b`) compares real pictures of $Y$ with $G$'s, $D_X$ (`d_a`) those of $X$ with $F$'s.
 # Neither sees the input: there is no pair that it could compare with.
 #
-# ```
-#       a ──► g_ab ──► fake b ──► g_ba ──► a again   ◄── L1 ──► a      (forward cycle)
-#                        │
-#                       d_b ◄── real b
-#
-#       b ──► g_ba ──► fake a ──► g_ab ──► b again   ◄── L1 ──► b      (backward cycle)
-#                        │
-#                       d_a ◄── real a
-# ```
-#
+
+# %% tags=["remove-input"]
+for here, there, way in (("a", "b", "forward"), ("b", "a", "backward")):
+    forth, back = f"g_{here}{there}", f"g_{there}{here}"
+    fake, again, real = f"fake {there}", f"{here} again", f"real {there}"
+    arrows = [
+        (here, forth, ""),
+        (forth, fake, ""),
+        (fake, back, ""),
+        (back, again, ""),
+    ]
+    arrows += [
+        (again, here, "-- L1"),
+        (fake, f"d_{there}", ""),
+        (real, f"d_{there}", ""),
+    ]
+    places = {
+        here: (0, 0),
+        forth: (1, 0),
+        fake: (2, 0),
+        back: (1, 1),
+        again: (0, 1),
+    }
+    places |= {f"d_{there}": (2, 1), real: (2, 2), f"{way} cycle": (0.3, 2)}
+    says = f"The {way} cycle: {forth} turns {here} into {fake}, {back} turns that into {again}, "
+    says += f"which L1 compares with {here}. d_{there} compares {fake} with {real}."
+    display(
+        inline.diagram(
+            places, arrows, says, plain=[here, fake, again, real, f"{way} cycle"]
+        )
+    )
+
+# %% [markdown]
 # (c4)=
 # **Why two discriminators are not enough.** $D_Y$ is content when the *set* of translations looks like the set $Y$.
 # It does not ask which horse became which zebra.
@@ -191,18 +252,25 @@ plots.grid({f"pile {side}": torch.cat([p[side][:1] for p in piles]) for side in 
 # %% tags=["nbval-check-output"]
 scenes = unpaired.evaluation("safari", 48, count=20)
 horses, zebras, where = (scenes[key] for key in ("a", "b", "mask"))
-answers = {  # what G makes of the horses, where the animals stand in it, and where the best way back leads
+# what G makes of the horses, where the animals stand in it, where the best way back leads
+answers = {
     "right": (zebras, where, horses),
     "all mirrored": (zebras.flip(3), where.flip(3), horses),
     "scenes swapped": (zebras.roll(1, 0), where.roll(1, 0), horses),
     "collapsed": (zebras[:1], where[:1], horses.median(0, keepdim=True).values),
 }
 for name, (made, there, undone) in answers.items():
-    made, there, undone = made.expand_as(zebras), there.expand_as(where), undone.expand_as(horses)
+    made, there, undone = (
+        made.expand_as(zebras),
+        there.expand_as(where),
+        undone.expand_as(horses),
+    )
     shape = float((where * there).sum() / torch.maximum(where, there).sum())
     variety = metrics.diversity(made) / metrics.diversity(zebras)
     lost = metrics.mean_absolute_error(undone, horses)
-    print(f"{name:15} shape kept {shape:.2f}, diversity {variety:.2f}, way back {lost:.2f}")
+    print(
+        f"{name:15} shape kept {shape:.2f}, diversity {variety:.2f}, way back {lost:.2f}"
+    )
 
 # %% [markdown]
 # *Shape kept* is the overlap (intersection over union) of the animal in the answer with the animal in the input; *diversity* is how much two answers differ on average, as a share of how much two real zebras differ.
@@ -223,11 +291,13 @@ for name, (made, there, undone) in answers.items():
 
 # %%
 predictions = {
-    "cyclegan-shape": None,  # does the cycle keep the horse's shape better than the GAN alone? True or False
+    # does the cycle keep the horse's shape better than the GAN alone? True or False
+    "cyclegan-shape": None,
     "cyclegan-ground": None,  # ... and change less of the ground?
     "cyclegan-variety": None,  # ... and do its zebras differ more from each other?
-    "cyclegan-way-back": None,  # ... and does the way back lead closer to the start?
-    "cyclegan-message": None,  # does a zebra get its own stripes back through a brown horse?
+    "cyclegan-way-back": None,  # ... and does the way back lead closer to it?
+    # does a zebra get its own stripes back through a brown horse?
+    "cyclegan-message": None,
     "cyclegan-hidden": None,  # and does a little noise on that horse destroy them?
 }
 
@@ -241,17 +311,22 @@ predictions = {
 
 # %%
 def convolution(channels_in, channels_out, side, **options):
-    """A convolution, instance norm and ReLU: the layer of which nearly everything here is made."""
-    return [nn.Conv2d(channels_in, channels_out, side, **options), nn.InstanceNorm2d(channels_out), nn.ReLU()]
+    """A convolution, instance norm and ReLU: nearly everything here is made of it."""
+    return [
+        nn.Conv2d(channels_in, channels_out, side, **options),
+        nn.InstanceNorm2d(channels_out),
+        nn.ReLU(),
+    ]
 
 
 class Block(nn.Module):
-    """Two convolutions that keep size and width. Their result is added to the input."""
+    """Two convolutions that keep size and width, added to the input."""
 
     def __init__(self, width):
         super().__init__()
         first = [nn.ReflectionPad2d(1), *convolution(width, width, 3)]
-        second = [nn.ReflectionPad2d(1), *convolution(width, width, 3)[:2]]  # no ReLU before the sum, nor after it
+        # no ReLU before the sum, nor after it
+        second = [nn.ReflectionPad2d(1), *convolution(width, width, 3)[:2]]
         self.branch = nn.Sequential(*first, *second)
 
     def forward(self, x):
@@ -266,9 +341,13 @@ def generator(base=64, blocks=9):
     layers += [*convolution(2 * base, 4 * base, 3, stride=2, padding=1)]
     layers += [Block(4 * base) for _ in range(blocks)]
     for width in (4 * base, 2 * base):
-        up = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1)
+        up = nn.ConvTranspose2d(
+            width, width // 2, 3, stride=2, padding=1, output_padding=1
+        )
         layers += [up, nn.InstanceNorm2d(width // 2), nn.ReLU()]
-    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(base, 3, 7), nn.Tanh())
+    return nn.Sequential(
+        *layers, nn.ReflectionPad2d(3), nn.Conv2d(base, 3, 7), nn.Tanh()
+    )
 
 
 ours, package = generator(8, 2), ResNetGenerator(base=8, blocks=2)
@@ -281,16 +360,17 @@ torch.testing.assert_close(ours(picture), package(picture))
 # The discriminator is chapter 1's PatchGAN with three channels instead of six, because it sees one picture.
 # In the paper its patches are 70 × 70 pixels, and a generator has nine blocks; both are smaller in this run, for smaller pictures:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the sizes"}
 rows = []
 for name, numbers in {"this run": recipe, "the paper": RECIPES["paper"]}.items():
     with torch.device("meta"):  # shapes without memory
         parts = CycleGAN(replace(numbers, average=0.0, adversarial=True))
         counts = [count_parameters(part) for part in (parts.g_ab, parts.d_b, parts)]
     patch = {1: 16, 2: 34, 3: 70, 4: 142, 5: 286}[numbers.patch_layers]
-    rows.append((name, numbers.size, numbers.blocks, 4 * numbers.base, patch, *(f"{count:,}" for count in counts)))
-header = ["", "pixels", "blocks", "channels in a block", "patch (pixels)", "weights of G", "of D", "of all four"]
-plots.table(header, rows)
+    sizes = (numbers.size, numbers.blocks, 4 * numbers.base, patch)
+    rows.append((name, *sizes, *(f"{count:,}" for count in counts)))
+header = ["", "pixels", "blocks", "channels in a block", "patch (pixels)"]
+plots.table([*header, "weights of G", "of D", "of all four"], rows)
 
 # %% tags=["nbval-check-output"]
 with torch.device("meta"):
@@ -300,9 +380,13 @@ with torch.device("meta"):
         "discriminator": PatchGAN(3, layers=3, norm="instance"),
         "all four": CycleGAN(RECIPES["paper"]),
     }
-for name, expected in zip(parts, (11_378_179, 7_837_699, 2_764_737, 28_285_832), strict=True):
+for name, expected in zip(
+    parts, (11_378_179, 7_837_699, 2_764_737, 28_285_832), strict=True
+):
     count = count_parameters(parts[name])
-    print(f"{name}: {count:,} weights, official code {expected:,}, equal: {count == expected}")
+    print(
+        f"{name}: {count:,} weights, official code {expected:,}, equal: {count == expected}"
+    )
 
 # %% [markdown]
 # :::{admonition} The paper's generator, layer by layer
@@ -333,11 +417,17 @@ paper_like = replace(
     average=0.0,
 )  # fmt: skip
 untrained = CycleGAN(paper_like).to(run.device)
-batch = {key: images.to(run.device) for key, images in next(world(paper_like)).items()}
+batch = {
+    key: images.to(run.device) for key, images in next(world(paper_like)).items()
+}
 a, b = batch["a"], batch["b"]
 with torch.no_grad():
-    together, apart = untrained.g_ab(torch.cat([a, b])), torch.cat([untrained.g_ab(a), untrained.g_ab(b)])
-print("a", tuple(a.shape), "-> g_ab", tuple(together[: len(a)].shape), "-> d_b", tuple(untrained.d_b(together).shape))
+    together, apart = (
+        untrained.g_ab(torch.cat([a, b])),
+        torch.cat([untrained.g_ab(a), untrained.g_ab(b)]),
+    )
+print("a", tuple(a.shape), "-> g_ab", tuple(together[: len(a)].shape), end=" ")
+print("-> d_b", tuple(untrained.d_b(together).shape))
 print("batched equals one by one:", torch.allclose(together, apart, atol=1e-5))
 
 # %% [markdown]
@@ -362,7 +452,7 @@ def adversarial_loss(on_fake):
 # %% [markdown]
 # Why squares? Look at how hard each loss pushes $G$, against the number that $D$ gave.
 
-# %% mystnb={"image": {"alt": "Three curves of the push on G against D's number from -4 to 4. The original log(1 - D) fades to zero for negative numbers, where D is sure of a fake; -log D fades for positive numbers and never exceeds one; least squares grows linearly on both sides of 1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the three curves", "image": {"alt": "Three curves of the push on G against D's number from -4 to 4. The original log(1 - D) fades to zero for negative numbers, where D is sure of a fake; -log D fades for positive numbers and never exceeds one; least squares grows linearly on both sides of 1."}}
 s = torch.linspace(-4, 4, 161, requires_grad=True)
 pushes = {}
 for name, loss in {
@@ -372,7 +462,9 @@ for name, loss in {
 }.items():
     (slope,) = torch.autograd.grad(loss.sum(), s)
     pushes[name] = (s.detach(), slope.abs())
-plots.lines(pushes, x="D's number for a made patch", y="push on G (absolute gradient)")
+plots.lines(
+    pushes, x="D's number for a made patch", y="push on G (absolute gradient)"
+)
 
 # %% [markdown]
 # The original form stops pushing when $D$ is sure of the fake (left): *vanishing gradients*.
@@ -394,7 +486,7 @@ def cycle_loss(cycled, image, weight=10.0):
 
 
 def identity_loss(same, image, weight=5.0):
-    """A picture that already is where it should be, and what the network makes of it."""
+    """A picture that already is where it should be, and what is made of it."""
     return weight * (same - image).abs().mean()
 
 
@@ -403,24 +495,38 @@ def identity_loss(same, image, weight=5.0):
 # Write $\mathcal L_{GAN}(G, D_Y)$ for the game about $Y$. In the paper's formula (its equation 1):
 #
 # $$
-# \mathcal L_{GAN}(G, D_Y) = \mathbb E_y[\log D_Y(y)] + \mathbb E_x[\log(1 - D_Y(G(x)))] .
+# \begin{split}
+# &\mathcal L_{GAN}(G, D_Y) = \\
+# &\mathbb E_y[\log D_Y(y)] \\
+# &+ \mathbb E_x[\log(1 - D_Y(G(x)))] .
+# \end{split}
 # $$ (cyclegan-gan)
 #
 # $D_Y$ maximises it and $G$ minimises it; in practice each pays the least squares above.
 # The cycle's two halves (equation 2) and the full objective (equation 3), with $\lambda = 10$ in the paper:
 #
 # $$
-# \mathcal L_{cyc}(G, F) = \mathbb E_x \lVert F(G(x)) - x \rVert_1 + \mathbb E_y \lVert G(F(y)) - y \rVert_1 ,
+# \begin{split}
+# \mathcal L_{cyc}(G, F) &= \mathbb E_x \lVert F(G(x)) - x \rVert_1 \\
+# &+ \mathbb E_y \lVert G(F(y)) - y \rVert_1 ,
+# \end{split}
 # $$ (cyclegan-cycle)
 #
 # $$
-# \mathcal L(G, F, D_X, D_Y) = \mathcal L_{GAN}(G, D_Y) + \mathcal L_{GAN}(F, D_X) + \lambda\, \mathcal L_{cyc}(G, F) ,
+# \begin{split}
+# \mathcal L(G, F, D_X, D_Y) &= \mathcal L_{GAN}(G, D_Y) \\
+# &+ \mathcal L_{GAN}(F, D_X) \\
+# &+ \lambda\, \mathcal L_{cyc}(G, F) ,
+# \end{split}
 # $$ (cyclegan-full)
 #
 # and what is wanted is (equation 4)
 #
 # $$
-# G^*, F^* = \arg\min_{G, F}\, \max_{D_X, D_Y}\, \mathcal L(G, F, D_X, D_Y) .
+# \begin{split}
+# G^*, F^* = \arg &\min_{G, F}\, \max_{D_X, D_Y} \\
+# &\mathcal L(G, F, D_X, D_Y) .
+# \end{split}
 # $$ (cyclegan-aim)
 #
 # In words: both generators together minimise what they pay to both discriminators, plus $\lambda$ times the mean error of both ways back, while each discriminator does its best to tell real from made.
@@ -433,10 +539,15 @@ fake_b = untrained.g_ab(a).detach()
 on_real, on_fake = untrained.d_b(b).detach(), untrained.d_b(fake_b).detach()
 package = 0.5 * losses.discriminator_loss(on_real, on_fake, "least_squares")
 torch.testing.assert_close(discriminator_loss(on_real, on_fake), package)
-torch.testing.assert_close(adversarial_loss(on_fake), losses.generator_loss(on_fake, "least_squares"))
+torch.testing.assert_close(
+    adversarial_loss(on_fake), losses.generator_loss(on_fake, "least_squares")
+)
 torch.testing.assert_close(cycle_loss(fake_b, b), 10 * losses.l1(fake_b, b))
 half = torch.full((2, 1, 6, 6), 0.5)
-print(f"all equal the package's; an undecided D pays {float(discriminator_loss(half, half)):.2f},", end=" ")
+print(
+    f"all equal the package's; an undecided D pays {float(discriminator_loss(half, half)):.2f},",
+    end=" ",
+)
 print(f"an error of 0.1 on the way back costs {float(cycle_loss(b + 0.1, b)):.1f}")
 
 # %% [markdown]
@@ -453,7 +564,12 @@ for number in range(1050):
     (answer,) = pool.query(picture)
     shown_new += bool(torch.equal(answer, picture)) and number >= 50
 kept = {int(value) for value in pool.slot0[:, 0, 0, 0]}
-print("pictures in the pool:", int(pool.count), "| of 1,000 later queries answered with the new picture:", shown_new)
+print(
+    "pictures in the pool:",
+    int(pool.count),
+    "| of 1,000 later queries answered with the new picture:",
+    shown_new,
+)
 print("the oldest picture still kept was made", 1049 - min(kept), "steps ago")
 
 # %% [markdown]
@@ -466,18 +582,20 @@ print("the oldest picture still kept was made", 1049 - min(kept), "steps ago")
 # %%
 def step_by_hand(g_ab, g_ba, d_a, d_b, a, b):
     """One step of CycleGAN with fresh Adam optimisers and without identity terms."""
-    adam = [
-        torch.optim.Adam([*one.parameters(), *two.parameters()], lr=2e-4, betas=(0.5, 0.999), fused=True)
-        for one, two in ((g_ab, g_ba), (d_a, d_b))
-    ]
+    players = [[*g_ab.parameters(), *g_ba.parameters()]]
+    players += [[*d_a.parameters(), *d_b.parameters()]]
+    options = {"lr": 2e-4, "betas": (0.5, 0.999), "fused": True}
+    adam = [torch.optim.Adam(weights, **options) for weights in players]
     fake_b, fake_a = g_ab(a), g_ba(b)
     cycled_a, cycled_b = g_ba(fake_b), g_ab(fake_a)
     loss_g = adversarial_loss(d_b(fake_b)) + adversarial_loss(d_a(fake_a))
     loss_g = loss_g + cycle_loss(cycled_a, a) + cycle_loss(cycled_b, b)
     loss_g.backward()
     adam[0].step()
-    adam[1].zero_grad()  # the generators' loss has left gradients in the discriminators
-    loss_d = discriminator_loss(d_a(a), d_a(fake_a.detach())) + discriminator_loss(d_b(b), d_b(fake_b.detach()))
+    # the generators' loss has left gradients in the discriminators
+    adam[1].zero_grad()
+    loss_d = discriminator_loss(d_a(a), d_a(fake_a.detach()))
+    loss_d = loss_d + discriminator_loss(d_b(b), d_b(fake_b.detach()))
     loss_d.backward()
     adam[1].step()
     return loss_g.item(), loss_d.item()
@@ -487,7 +605,10 @@ def step_by_hand(g_ab, g_ba, d_a, d_b, a, b):
 by_hand, by_play = deepcopy(untrained), deepcopy(untrained)
 step_by_hand(by_hand.g_ab, by_hand.g_ba, by_hand.d_a, by_hand.d_b, a, b)
 play(by_play, make_optimisers(by_play), batch, step=0)
-equal = all(torch.equal(p, q) for p, q in zip(by_hand.parameters(), by_play.parameters(), strict=True))
+equal = all(
+    torch.equal(p, q)
+    for p, q in zip(by_hand.parameters(), by_play.parameters(), strict=True)
+)
 print("turns:", [(turn.loss, turn.moves) for turn in untrained.turns])
 print("the step by hand equals the package's:", equal)
 assert equal
@@ -507,14 +628,18 @@ assert equal
 # (In what a training prints, and in the tables of claims, CycleGAN is called `method` and the GAN alone `baseline`.)
 
 # %%
-ARMS = {"method": "CycleGAN", "baseline": "GAN alone"}  # what the results file calls them, and what we do
-patient = recipe.size <= 128 or run.device.type != "cpu"  # on a CPU a translation at 256 pixels takes seconds
-drawn = source in ("safari", *unpaired.HOUSES)  # then a and b of the test set show the same scenes
-test = unpaired.evaluation(source, recipe.size, count=(100 if drawn else 60) if patient else 10)
+# what the results file calls them, and what we do
+ARMS = {"method": "CycleGAN", "baseline": "GAN alone"}
+# on a CPU a translation at 256 pixels takes seconds
+patient = recipe.size <= 128 or run.device.type != "cpu"
+# if the source is drawn, a and b of the test set show the same scenes
+drawn = source in ("safari", *unpaired.HOUSES)
+count = (100 if drawn else 60) if patient else 10
+test = unpaired.evaluation(source, recipe.size, count=count)
 
 
 def upright(images, side):
-    """Pictures of pile b as they stood before `upside_down` turned them, or the other way round."""
+    """Pictures of pile b as they stood before `upside_down`, or the other way round."""
     return images.flip(2) if side == "b" and upside_down else images
 
 
@@ -524,7 +649,10 @@ test["b"] = upright(test["b"], "b")
 # %%
 def both_ways(model, images):
     """Pictures of a as b, above pictures of b as a."""
-    views = [model.translate(images), model.translate(test["b"][:4].to(images.device), "BtoA")]
+    views = [
+        model.translate(images),
+        model.translate(test["b"][:4].to(images.device), "BtoA"),
+    ]
     return torch.cat(views, dim=2)
 
 
@@ -544,10 +672,12 @@ if compare:
     alone = replace(recipe, lambda_forward=0.0, lambda_backward=0.0)
     trained["GAN alone"] = train("baseline", CycleGAN, alone)
 
-# %% mystnb={"image": {"alt": "Loss terms of CycleGAN over the steps. Both cycle terms fall steeply at first and then slowly. The adversarial terms stay near the dashed undecided line of 0.25, the generators' mostly above it and the discriminators' mostly below."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the curves", "image": {"alt": "Loss terms of CycleGAN over the steps. Both cycle terms fall steeply at first and then slowly. The adversarial terms stay near the dashed undecided line of 0.25, the generators' mostly above it and the discriminators' mostly below."}}
 model, history, film = trained["CycleGAN"]
 undecided = 0.25 if recipe.objective == "least_squares" else 0.6931
-plots.curves(history, undecided=dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b"), undecided))
+plots.curves(
+    history, undecided=dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b"), undecided)
+)
 
 # %% [markdown]
 # `gan_ab` is what `g_ab` pays to `d_b`, `cycle_a` the forward cycle times $\lambda$, and so on.
@@ -555,11 +685,11 @@ plots.curves(history, undecided=dict.fromkeys(("gan_ab", "gan_ba", "d_a", "d_b")
 # The cycle terms fall: both generators learn to undo each other.
 # As in chapter 1, no curve says whether the pictures are good. Leaf through the film (above, horses become zebras; below, zebras become horses):
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
 scrub(
     film.frames,
     film.labels,
-    "Four pictures of pile a translated into b, and four of pile b into a, while both networks learn",
+    "Four pictures of pile a as b, and four of pile b as a, while both networks learn",
     enlarge=3 if recipe.size <= 64 else 1,
 )
 
@@ -574,30 +704,44 @@ scrub(
 def there_and_back(model):
     """Every test picture translated, and translated back."""
     made = {}
-    for side, there, other, back in (("a", "AtoB", "b", "BtoA"), ("b", "BtoA", "a", "AtoB")):
-        translated = run.in_parts(partial(model.translate, direction=there), test[side])
+    for side, there, other, back in (
+        ("a", "AtoB", "b", "BtoA"),
+        ("b", "BtoA", "a", "AtoB"),
+    ):
+        translated = run.in_parts(
+            partial(model.translate, direction=there), test[side]
+        )
         made[f"fake_{other}"] = translated
-        made[f"cycled_{side}"] = run.in_parts(partial(model.translate, direction=back), translated)
+        made[f"cycled_{side}"] = run.in_parts(
+            partial(model.translate, direction=back), translated
+        )
     return made
 
 
 outputs = {name: there_and_back(model) for name, (model, _, _) in trained.items()}
 
 
-# %%
-def gallery(side, other, count=4):
-    """Input, what each model makes of it, CycleGAN's way back, and the right answer if there is one."""
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: a gallery"}
+def gallery(side, other, caption, count=4):
+    """Input, what each model makes of it, the way back, the right answer if known."""
     columns = {NAMES.get(source, ("a", "b"))["ab".index(side)]: test[side][:count]}
-    columns |= {name: made[f"fake_{other}"][:count] for name, made in reversed(outputs.items())}
+    columns |= {
+        name: made[f"fake_{other}"][:count]
+        for name, made in reversed(outputs.items())
+    }
     columns["and back"] = outputs["CycleGAN"][f"cycled_{side}"][:count]
-    return plots.grid(columns | ({"right answer": test[other][:count]} if drawn else {}), scale=1.4)
+    return plots.grid(
+        columns | ({"right answer": test[other][:count]} if drawn else {}), caption
+    )
 
 
-# %% mystnb={"image": {"alt": "Horses to zebras, four rows; columns horse, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a zebra. The GAN alone paints striped animals on a speckled ground that is much the same in every row. CycleGAN paints stripes on the horse's own shape and keeps its ground; the way back resembles the horse."}}
-run.show("a_to_b.png", gallery("a", "b"))
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Horses to zebras, four rows; columns horse, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a zebra. The GAN alone paints striped animals on a speckled ground that is much the same in every row. CycleGAN paints stripes on the horse's own shape and keeps its ground; the way back resembles the horse."}}
+caption = "GAN alone forgets the scene; CycleGAN keeps it, and finds the way back."
+run.show("a_to_b.png", gallery("a", "b", caption))
 
-# %% mystnb={"image": {"alt": "Zebras to horses, four rows; columns zebra, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a horse. CycleGAN's animal is brown, with ghosts of stripes, and keeps its shape and ground; the way back carries nearly the zebra's own stripes."}}
-run.show("b_to_a.png", gallery("b", "a"))
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Zebras to horses, four rows; columns zebra, GAN alone, CycleGAN, CycleGAN's way back, and the same animal drawn as a horse. CycleGAN's animal is brown, with ghosts of stripes, and keeps its shape and ground; the way back carries nearly the zebra's own stripes."}}
+caption = "The way back wears the zebra's own stripes, through a brown horse."
+run.show("b_to_a.png", gallery("b", "a", caption))
 
 # %% [markdown]
 # Look at three things.
@@ -609,15 +753,24 @@ run.show("b_to_a.png", gallery("b", "a"))
 # The third point is one of the strangest things about this method; it has a {ref}`section of its own <hidden-message>`.
 # The faults deserve a look, too: pale halos around the animals, a rippled sky, trees that dissolve.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
 own = outputs["CycleGAN"]
-for side, other in ("ab", "ba"):  # kept beside the results: input, translation, way back, right answer
-    rows = [test[side], own[f"fake_{other}"], own[f"cycled_{side}"], *([test[other]] if drawn else [])]
-    Image.fromarray(strip([row[:5] for row in rows])).save(run.figure(f"strip_{side}.png"))
+# kept beside the results: input, translation, way back, right answer
+for side, other in ("ab", "ba"):
+    rows = [test[side], own[f"fake_{other}"], own[f"cycled_{side}"]]
+    rows += [test[other]] if drawn else []
+    lines = Image.fromarray(strip([row[:5] for row in rows]))
+    lines.save(run.figure(f"strip_{side}.png"))
 if compare:  # the chapter's first picture
-    rows = [test["a"], outputs["GAN alone"]["fake_b"], own["fake_b"], own["cycled_a"]]
+    rows = [
+        test["a"],
+        outputs["GAN alone"]["fake_b"],
+        own["fake_b"],
+        own["cycled_a"],
+    ]
     opening = Image.fromarray(strip([row[:5] for row in rows]))
-    large = opening.resize((3 * opening.width, 3 * opening.height), Image.Resampling.NEAREST)
+    size = (3 * opening.width, 3 * opening.height)
+    large = opening.resize(size, Image.Resampling.NEAREST)
     large.save(run.figure("opening.webp"), lossless=True)
 
 # %% [markdown]
@@ -639,12 +792,16 @@ if compare:  # the chapter's first picture
 # %%
 def shrunk(images):
     """Pictures at the size at which the judge reads."""
-    return F.interpolate(images.cpu(), judge_size, mode="bilinear", antialias=True).clamp(-1, 1)
+    return F.interpolate(
+        images.cpu(), judge_size, mode="bilinear", antialias=True
+    ).clamp(-1, 1)
 
 
 def read(images):
     """The class of every pixel, as the judge sees it."""
-    return torch.cat([judge(part).argmax(dim=1) for part in shrunk(images).split(50)])
+    return torch.cat(
+        [judge(part).argmax(dim=1) for part in shrunk(images).split(50)]
+    )
 
 
 def error(images, side):
@@ -652,16 +809,22 @@ def error(images, side):
     return metrics.mean_absolute_error(images, upright(test[side], side))
 
 
+# %%
 judge_size, judged = min(recipe.size, 64), None
 if source == "safari":
     judged = safari.ground_truth(judge_size)
 elif source in ("facades", "cmp"):
     judged = facades.ground_truth(unpaired.HOUSES[source]["source"], judge_size)
 if judged:
-    judge, report = judges.segmenter(judged, steps=8 if run.profile == "smoke" else None)
+    judge, report = judges.segmenter(
+        judged, steps=8 if run.profile == "smoke" else None
+    )
     run.record_judge(report)
     truth = unpaired.evaluation(source, judge_size, count=len(test["a"]))
-    print("on pictures that it has never seen:", {k: round(v, 3) for k, v in report["held_out"].items()})
+    print(
+        "on pictures that it has never seen:",
+        {k: round(v, 3) for k, v in report["held_out"].items()},
+    )
 
 
 # %%
@@ -687,52 +850,80 @@ def animals(images, side):
 # :::
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: scores of the other sources"}
 def lights(images, side):
     """Of days and nights: the error, and where it shines."""
-    panes = sum(test["labels"] == facades.CLASSES.index(name) for name in ("window", "shop")) > 0
+    panes = (
+        sum(
+            test["labels"] == facades.CLASSES.index(name)
+            for name in ("window", "shop")
+        )
+        > 0
+    )
     shines = images[:, 0] > 0  # red above mid-grey: by night only a lit pane is
     right = float(panes[shines].float().mean()) if shines.any() else 0.0
-    return {"counterfactual": error(images, side)} | ({"windows": right} if side == "b" else {})
+    return {"counterfactual": error(images, side)} | (
+        {"windows": right} if side == "b" else {}
+    )
 
 
 def plans(images, side):
     """Of plans and photographs: the FCN-score."""
-    found = read(images) if side == "b" else torch.from_numpy(facades.to_labels(to_uint8(shrunk(images)))).long()
-    confusion = metrics.confusion_matrix(truth["labels"], found, len(facades.CLASSES))
-    return metrics.segmentation_scores(confusion) | {"counterfactual": error(images, side)}
+    found = (
+        read(images)
+        if side == "b"
+        else torch.from_numpy(facades.to_labels(to_uint8(shrunk(images)))).long()
+    )
+    confusion = metrics.confusion_matrix(
+        truth["labels"], found, len(facades.CLASSES)
+    )
+    return metrics.segmentation_scores(confusion) | {
+        "counterfactual": error(images, side)
+    }
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: a simple classifier for real pictures"}
 def thumbnails(images):
-    """Pictures as 8 x 8 pixels and a constant, ``(N, 193)``: what the simple classifier sees."""
+    """Pictures as 8 x 8 pixels and a constant, ``(N, 193)``."""
     return F.pad(F.adaptive_avg_pool2d(images, 8).flatten(1), (0, 1), value=1.0)
 
 
 def taken(images, side):
     """Of two folders: the share that is taken for the wanted side."""
-    return {"taken": float(((thumbnails(images.cpu()) @ direction > 0) == (side == "b")).float().mean())}
+    as_b = thumbnails(images.cpu()) @ direction > 0
+    return {"taken": float((as_b == (side == "b")).float().mean())}
 
 
 if not drawn:
     pictures = [next(stream) for stream in [world(recipe)] for _ in range(200)]
-    known = torch.cat([thumbnails(p[side]) for side in "ab" for p in pictures])  # (400 * batch, 193)
-    kinds = torch.tensor([-1.0, 1.0]).repeat_interleave(len(known) // 2)  # a, b
-    direction = torch.linalg.solve(known.T @ known + torch.eye(known.shape[1]), known.T @ kinds)  # ridge regression
+    # (400 * batch, 193), and what each of them is, a or b
+    known = torch.cat([thumbnails(p[side]) for side in "ab" for p in pictures])
+    kinds = torch.tensor([-1.0, 1.0]).repeat_interleave(len(known) // 2)
+    ridge = known.T @ known + torch.eye(known.shape[1])  # ridge regression
+    direction = torch.linalg.solve(ridge, known.T @ kinds)
 
 
 # %%
 def measure(made):
-    """Scores and diversity of the translations both ways, and the errors of both ways back."""
-    score = {"safari": animals, "day_night": lights, "facades": plans, "cmp": plans}.get(source, taken)
+    """Scores and diversity of the translations, and the errors of both ways back."""
+    score = {
+        "safari": animals,
+        "day_night": lights,
+        "facades": plans,
+        "cmp": plans,
+    }.get(source, taken)
     numbers = {}
     for side in "ab":
         images = made[f"fake_{side}"]
         found = score(upright(images, side), side)
-        found["diversity"] = metrics.diversity(images) / metrics.diversity(test[side])
+        found["diversity"] = metrics.diversity(images) / metrics.diversity(
+            test[side]
+        )
         numbers |= {f"to_{side}_{key}": value for key, value in found.items()}
         if f"cycled_{side}" in made:
-            numbers[f"way_back_{side}"] = metrics.mean_absolute_error(made[f"cycled_{side}"], test[side])
+            numbers[f"way_back_{side}"] = metrics.mean_absolute_error(
+                made[f"cycled_{side}"], test[side]
+            )
     return numbers
 
 
@@ -741,7 +932,10 @@ chance = {
     "real pictures": {f"fake_{side}": test[side] for side in "ab"},
     "input copied": {"fake_a": test["b"], "fake_b": test["a"]},
     "another scene": {f"fake_{side}": test[side].roll(1, 0) for side in "ab"},
-    "the mean picture": {f"fake_{side}": test[side].mean(0, keepdim=True).expand_as(test[side]) for side in "ab"},
+    "the mean picture": {
+        f"fake_{side}": test[side].mean(0, keepdim=True).expand_as(test[side])
+        for side in "ab"
+    },
 }
 for name, made in chance.items():
     run.record(name, measure(made))
@@ -750,25 +944,49 @@ for arm, name in ARMS.items():
         run.record(arm, measure(outputs[name]))
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the table of this run"}
 def score_table(side, titles):
     """One direction's numbers: of this run's arms, and of chance."""
-    names = {key: title for key, title in titles.items() if any(key in found for found in run.metrics.values())}
-    rows = [(ARMS.get(arm, arm), *(found.get(key) for key in names)) for arm, found in run.metrics.items()]
-    return plots.table([f"into {NAMES.get(source, ('a', 'b'))['ab'.index(side)]}", *names.values()], rows)
+    names = {
+        key: title
+        for key, title in titles.items()
+        if any(key in found for found in run.metrics.values())
+    }
+    rows = [
+        (ARMS.get(arm, arm), *(found.get(key) for key in names))
+        for arm, found in run.metrics.items()
+    ]
+    return plots.table(
+        [
+            f"into {NAMES.get(source, ('a', 'b'))['ab'.index(side)]}",
+            *names.values(),
+        ],
+        rows,
+    )
 
 
 def titles(side, back):
     """The columns of one direction, of every source."""
-    kinds = {"shape": "shape kept ↑", "coat": "coat ↑", "ground": "change of ground ↓", "windows": "shining on panes ↑"}
-    kinds |= {"class_iou": "class IoU ↑", "taken": "taken for it ↑", "counterfactual": "error to the right answer ↓"}
+    kinds = {
+        "shape": "shape kept ↑",
+        "coat": "coat ↑",
+        "ground": "change of ground ↓",
+        "windows": "shining on panes ↑",
+    }
+    kinds |= {
+        "class_iou": "class IoU ↑",
+        "taken": "taken for it ↑",
+        "counterfactual": "error to the right answer ↓",
+    }
     kinds["diversity"] = "diversity → 1"
-    return {f"to_{side}_{key}": title for key, title in kinds.items()} | {f"way_back_{back}": "error of the way back ↓"}
+    return {f"to_{side}_{key}": title for key, title in kinds.items()} | {
+        f"way_back_{back}": "error of the way back ↓"
+    }
 
 
 score_table("b", titles("b", "a"))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 score_table("a", titles("a", "b"))
 
 # %% [markdown]
@@ -787,10 +1005,19 @@ score_table("a", titles("a", "b"))
 #
 # On two axes, *changed enough* against *kept enough*:
 
-# %% mystnb={"image": {"alt": "Scatter plot of both methods and of chance: share of the animal in a zebra's coat against overlap of the shape. Real zebras in the upper right corner, copied horses upper left, the mean picture lower left, another scene in the middle, CycleGAN nearest to the real zebras."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot of both methods and of chance: share of the animal in a zebra's coat against overlap of the shape. Real zebras in the upper right corner, copied horses upper left, the mean picture lower left, another scene in the middle, CycleGAN nearest to the real zebras."}}
 if source == "safari":
-    axes = {ARMS.get(arm, arm): ([m["to_b_coat"]], [m["to_b_shape"]]) for arm, m in run.metrics.items()}
-    display(plots.scatter(axes, x="coat: share of the animal read as striped", y="shape kept (IoU)"))
+    axes = {
+        ARMS.get(arm, arm): ([m["to_b_coat"]], [m["to_b_shape"]])
+        for arm, m in run.metrics.items()
+    }
+    display(
+        plots.scatter(
+            axes,
+            x="coat: share of the animal read as striped",
+            y="shape kept (IoU)",
+        )
+    )
 
 # %% [markdown]
 # (hidden-message)=
@@ -804,24 +1031,34 @@ if source == "safari":
 # We ask how alike the stripes that came back are to the original ones (correlation of brightness within the animal: 1 the same, 0 unrelated). The control decides: a **real** horse of the same scene, in which nobody has hidden anything. (Even that scores above 0, because mane, tail and hooves are dark on every zebra.)
 
 # %%
-middle = outputs["CycleGAN"]["fake_a"]  # b is the rich side of every drawn source: stripes, lit windows, colours
+# b is the rich side of every drawn source: stripes, lit windows, colours
+middle = outputs["CycleGAN"]["fake_a"]
 noise = torch.randn(middle.shape, generator=torch.Generator().manual_seed(run.seed))
 inside = upright(test.get("mask", torch.ones_like(middle[:, :1])), "b")
 
 
 def come_back(images, level=0.0):
-    """The rich pictures that the way back makes of poor ones after noise was added to them."""
-    return run.in_parts(partial(model.translate, direction="AtoB"), (images + level * noise).clamp(-1, 1))
+    """The rich pictures that the way back makes of poor ones with noise."""
+    return run.in_parts(
+        partial(model.translate, direction="AtoB"),
+        (images + level * noise).clamp(-1, 1),
+    )
 
 
 def returned(images):
     """How much of what was there has come back."""
     stripes = metrics.pattern_correlation(images, test["b"], inside)
-    return {"stripes_returned": stripes, "error_returned": metrics.mean_absolute_error(images, test["b"])}
+    return {
+        "stripes_returned": stripes,
+        "error_returned": metrics.mean_absolute_error(images, test["b"]),
+    }
 
 
-# %%
-ways = {"its own picture": come_back(middle), "its own picture, noise 0.1": come_back(middle, 0.1)}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
+ways = {
+    "its own picture": come_back(middle),
+    "its own picture, noise 0.1": come_back(middle, 0.1),
+}
 if drawn:
     ways["a real picture"] = come_back(test["a"])
 ways["another scene's picture"] = come_back(middle).roll(1, 0)
@@ -833,26 +1070,39 @@ plots.table([f"{b_name} made back from", "stripes returned ↑", "error ↓"], r
 # %% [markdown]
 # The proof in pictures. The second and the fourth column both show a brown horse; only one carries a message.
 
-# %% mystnb={"image": {"alt": "Four zebras in rows; columns: the zebra; CycleGAN's own horse of it; the zebra made back from that horse, with nearly the first zebra's stripes; a real horse of the same scene; and the zebra made from that, with other stripes."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the proof", "image": {"alt": "Four zebras in rows; columns: the zebra; CycleGAN's own horse of it; the zebra made back from that horse, with nearly the first zebra's stripes; a real horse of the same scene; and the zebra made from that, with other stripes."}}
 proof = {
     "1 the original": test["b"][:4],
     "2 its own translation": middle[:4],
     "3 back from 2": ways["its own picture"][:4],
 }
 if drawn:
-    proof |= {"4 a real one": test["a"][:4], "5 back from 4": ways["a real picture"][:4]}
-plots.grid(proof, scale=1.4)
+    proof |= {
+        "4 a real one": test["a"][:4],
+        "5 back from 4": ways["a real picture"][:4],
+    }
+plots.grid(
+    proof,
+    caption="2 and 4 both show a horse; only 2 gives the zebra its own stripes back.",
+)
 
 # %% [markdown]
 # How faint is the message? Noise wipes out what is fainter than itself, so we add some to the middle picture:
 
-# %% mystnb={"image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls slowly; from a real picture it is low throughout."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: noise on the message", "image": {"alt": "Curves of the stripes returned against the strength of noise on the middle picture. From its own translation the curve starts high and falls slowly; from a real picture it is low throughout."}}
 levels = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
-pictures = {"its own picture": middle} | ({"a real picture": test["a"]} if drawn else {})
+pictures = {"its own picture": middle} | (
+    {"a real picture": test["a"]} if drawn else {}
+)
 curves = {
-    name: (levels, [returned(come_back(x, s))["stripes_returned"] for s in levels]) for name, x in pictures.items()
+    name: (levels, [returned(come_back(x, s))["stripes_returned"] for s in levels])
+    for name, x in pictures.items()
 }
-plots.lines(curves, x="noise on the middle picture (standard deviation; it spans -1 to 1)", y="stripes returned")
+plots.lines(
+    curves,
+    x="noise on the middle picture (standard deviation; it spans -1 to 1)",
+    y="stripes returned",
+)
 
 # %% [markdown]
 # The curve falls slowly: noise that you would call strong leaves most of the message standing. So it is not written in whispers.
@@ -865,10 +1115,10 @@ plots.lines(curves, x="noise on the middle picture (standard deviation; it spans
 # Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
 # First this run, beside your predictions; then all claims over the seeds.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 run.claims_table(predictions)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 plots.table(*results.claims_table("02_cyclegan"))
 
 # %% [markdown]
@@ -880,34 +1130,42 @@ plots.table(*results.claims_table("02_cyclegan"))
 # Each variant differs from the first in one thing. Dashed lines are chance; an empty line has not been run yet.
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: reading the sweep's results"}
 swept = results.sweep("cyclegan")
 
 
 def dots(arms, measures, chance=()):
-    """Every seed of some variants, with rows of chance from the first variant's own results."""
-    own = next((row["metrics"] for row in swept if row["arm"] == next(iter(arms))), {})
+    """Every seed of some variants, with chance from the first variant's own results."""
+    own = next(
+        (row["metrics"] for row in swept if row["arm"] == next(iter(arms))), {}
+    )
     marks = {
-        title: {name: own[name][key] for name in chance if key in own.get(name, {})} for key, title in measures.items()
+        title: {name: own[name][key] for name in chance if key in own.get(name, {})}
+        for key, title in measures.items()
     }
     return plots.dots(results.panels(swept, arms, measures), marks)
 
 
-FIVE = "Five inputs, below them what the variant makes of them, then its ways back, and last the right answers"
+FIVE = (
+    "Five inputs, what the variant makes of them, its ways back, the right answers"
+)
 KEPT = {"to_b_coat": "zebra's coat (share)", "to_b_shape": "shape kept (IoU)"}
 BACK = {"way_back_a": "error horse → horse", "way_back_b": "error zebra → zebra"}
 TERMS = {
-    "full": "CycleGAN", "gan_forward": "forward cycle only", "gan_backward": "backward cycle only",
-    "gan": "GAN alone", "cycle_alone": "cycle alone",
-}  # fmt: skip
+    "full": "CycleGAN",
+    "gan_forward": "forward cycle only",
+    "gan_backward": "backward cycle only",
+    "gan": "GAN alone",
+    "cycle_alone": "cycle alone",
+}
 
-# %% mystnb={"image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with a line for another scene. CycleGAN stands right in both on every seed, the variants with half a cycle and the GAN alone left of it in the shape; the cycle alone is scattered to the left in both."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of five variants, three seeds each: coat and shape of the zebras, with a line for another scene. CycleGAN stands right in both on every seed, the variants with half a cycle and the GAN alone left of it in the shape; the cycle alone is scattered to the left in both."}}
 dots(TERMS, KEPT, ["another scene"])
 
-# %% mystnb={"image": {"alt": "Dot plots of the same variants: errors of both ways back. A variant whose cycle was left out in one direction does not find back in that direction."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of the same variants: errors of both ways back. A variant whose cycle was left out in one direction does not find back in that direction."}}
 dots(TERMS, BACK)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("cyclegan_arms", TERMS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
@@ -943,11 +1201,11 @@ leaf("cyclegan_arms", TERMS.values(), FIVE, enlarge=3)
 # (c7-lambda)=
 # ### How much cycle?
 
-# %% mystnb={"image": {"alt": "Dot plots for lambda 1, 10 and 100: with 1 the ways back are worst; with 100 they are as good as with 10, and the zebra's coat is gone."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots for lambda 1, 10 and 100: with 1 the ways back are worst; with 100 they are as good as with 10, and the zebra's coat is gone."}}
 LAMBDAS = {"lambda_1": "lambda 1", "full": "lambda 10", "lambda_100": "lambda 100"}
 dots(LAMBDAS, {"to_b_coat": KEPT["to_b_coat"], **BACK})
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("cyclegan_lambda", LAMBDAS.values(), FIVE, enlarge=3)
 
 # %% [markdown]
@@ -964,8 +1222,12 @@ leaf("cyclegan_lambda", LAMBDAS.values(), FIVE, enlarge=3)
 # The paper does not say how that discriminator was built; ours is given its best chance: like chapter 1's conditional one it sees the original beside the copy, weighted like the other adversarial terms, with 1 instead of $\lambda$.
 # `cross entropy` is chapter 1's objective instead of squares.
 
-# %% mystnb={"image": {"alt": "Dot plots of CycleGAN, an adversarial cycle and cross entropy: coat, shape and the error of the way back. The adversarial cycle finds back worse than L1."}}
-VARIANTS = {"full": "CycleGAN", "adversarial_cycle": "adversarial cycle", "bce": "cross entropy"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of CycleGAN, an adversarial cycle and cross entropy: coat, shape and the error of the way back. The adversarial cycle finds back worse than L1."}}
+VARIANTS = {
+    "full": "CycleGAN",
+    "adversarial_cycle": "adversarial cycle",
+    "bce": "cross entropy",
+}
 dots(VARIANTS, KEPT | {"way_back_b": BACK["way_back_b"]})
 
 # %% [markdown]
@@ -975,11 +1237,18 @@ dots(VARIANTS, KEPT | {"way_back_b": BACK["way_back_b"]})
 #
 # What do the identity terms do, with $\lambda / 2 = 5$? Look at the sky and the grass rather than at the animals.
 
-# %% mystnb={"image": {"alt": "Dot plots without and with identity terms: change of the ground in both directions, and coat. With them the ground changes less."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots without and with identity terms: change of the ground in both directions, and coat. With them the ground changes less."}}
 TINT = {"full": "CycleGAN", "identity": "CycleGAN + identity"}
-dots(TINT, {"to_b_ground": "change of ground, to zebra", "to_a_ground": "to horse", "to_b_coat": "zebra's coat"})
+dots(
+    TINT,
+    {
+        "to_b_ground": "change of ground, to zebra",
+        "to_a_ground": "to horse",
+        "to_b_coat": "zebra's coat",
+    },
+)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf("cyclegan_identity", TINT.values(), FIVE, enlarge=3)
 
 # %% [markdown]
@@ -991,16 +1260,20 @@ leaf("cyclegan_identity", TINT.values(), FIVE, enlarge=3)
 # The method knows nothing about horses. With `source="day_night"` pile a holds houses by day and pile b other houses by night, and not one setting is changed.
 # The city is built of one stone (variety 0 of chapter 1), so a night has only one secret: which windows are lit.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 CITY = {"night_full": "CycleGAN", "night_gan": "GAN alone"}
 leaf(
     "cyclegan_night",
     ["day to night, and back", "night to day, and back"],
-    "Five houses, below them CycleGAN's translations, then the ways back, and last the right answers", enlarge=3,
-)  # fmt: skip
+    "Five houses, CycleGAN's translations, the ways back, the right answers",
+    enlarge=3,
+)
 
-# %% mystnb={"image": {"alt": "Dot plots of day and night, one dot per run: errors to the right answer both ways, and the share of shining pixels that lie on panes, with lines for the copied input, another house and the mean picture. CycleGAN is far from the copied input and no better than the mean picture."}}
-measures = {"to_b_counterfactual": "error, to night", "to_a_counterfactual": "error, to day"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of day and night, one dot per run: errors to the right answer both ways, and the share of shining pixels that lie on panes, with lines for the copied input, another house and the mean picture. CycleGAN is far from the copied input and no better than the mean picture."}}
+measures = {
+    "to_b_counterfactual": "error, to night",
+    "to_a_counterfactual": "error, to day",
+}
 lines = ["input copied", "another scene", "the mean picture"]
 dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, lines)
 
@@ -1008,16 +1281,19 @@ dots(CITY, measures | {"to_b_windows": "shining on panes (share)"}, lines)
 # Here the error to the right answer can be trusted, since a night has little to guess: walls are dark, and only *which* panes are lit is anyone's choice. And it says: this has not come out.
 # The nights have the colours of night and lamps of the right size and number. But look where the lamps hang: often between the windows, and one run differs from the next.
 # It is the *permuted mapping* of the beginning, in the wild. The discriminator sees patches with lamps at believable distances, the cycle can read every lamp back, and nobody has said that a lamp is a window.
-# With horses the lazy answer, stripes on the animal, was the right one; with windows of four pixels it is not, or not in so few steps.
+# With horses the lazy answer, stripes on the animal, was the right one. Here it is probably the wrong one: a pane is the darkest place by day and the brightest at night, and a generator that leaves bright what is bright hangs its lamps on the wall.
 #
 # The last picture holds a small miracle all the same. Its way is rich → poor → rich: night, day, night, and only the night shows *which* windows are lit.
 # The day between is a mess in which no window looks lit. Yet compare the first row with the third: the same windows are lit again. Where is the message hidden?
 #
 # **Plans and photographs.** The hardest pair, and the one with numbers in the paper: chapter 1's task without chapter 1's pairs.
 
-# %% mystnb={"image": {"alt": "Dot plots of CycleGAN and the GAN alone on plans and photographs: class IoU both ways, with lines for another house and the mean picture."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of CycleGAN and the GAN alone on plans and photographs: class IoU both ways, with lines for another house and the mean picture."}}
 LABELS = {"labels_full": "CycleGAN", "labels_gan": "GAN alone"}
-READ = {"to_b_class_iou": "class IoU into photographs", "to_a_class_iou": "class IoU into plans"}
+READ = {
+    "to_b_class_iou": "class IoU into photographs",
+    "to_a_class_iou": "class IoU into plans",
+}
 dots(LABELS, READ, ["another scene", "the mean picture"])
 
 # %% [markdown]
@@ -1030,17 +1306,29 @@ dots(LABELS, READ, ["another scene", "the mean picture"])
 # The paper shows horses and zebras, apples and oranges, summer and winter, photographs as Monet, Cézanne, Van Gogh or Ukiyo-e would have painted them, paintings as photographs, shallow focus for pictures of flowers, and maps.
 # Our own gallery of real photographs is small: apples and oranges in shops (not the paper's: cut from the Grocery Store Dataset {cite:p}`klasson2019`; read from `$I2I_DATA/apple2orange_grocery`).
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 leaf(
     "cyclegan_fruit",
     ["apples, as oranges, and back", "oranges, as apples, and back"],
-    "Five photographs of fruit, below them CycleGAN's translations, and below that the ways back", enlarge=3,
-)  # fmt: skip
+    "Five photographs of fruit, CycleGAN's translations, and the ways back",
+    enlarge=3,
+)
 
-# %% mystnb={"image": {"alt": "Dot plots for fruit of CycleGAN, the GAN alone and CycleGAN with identity: share of apples taken for oranges and of oranges taken for apples, with lines for real pictures and copied inputs, and the error of the way back."}}
-FRUIT = {"fruit_full": "CycleGAN", "fruit_gan": "GAN alone", "fruit_identity": "CycleGAN + identity"}
-taken_for = {"to_b_taken": "apples taken for oranges", "to_a_taken": "oranges taken for apples"}
-dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures", "input copied"])
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots for fruit of CycleGAN, the GAN alone and CycleGAN with identity: share of apples taken for oranges and of oranges taken for apples, with lines for real pictures and copied inputs, and the error of the way back."}}
+FRUIT = {
+    "fruit_full": "CycleGAN",
+    "fruit_gan": "GAN alone",
+    "fruit_identity": "CycleGAN + identity",
+}
+taken_for = {
+    "to_b_taken": "apples taken for oranges",
+    "to_a_taken": "oranges taken for apples",
+}
+dots(
+    FRUIT,
+    taken_for | {"way_back_a": "error apple → apple"},
+    ["real pictures", "input copied"],
+)
 
 # %% [markdown]
 # The classifier is not sure of real pictures either (their dashed line), so a share above that line means nothing more.
@@ -1053,18 +1341,30 @@ dots(FRUIT, taken_for | {"way_back_a": "error apple → apple"}, ["real pictures
 # **A rider.** The most famous failure of the paper is a zebra with a striped rider: no horse of its training set carried anybody.
 # No horse of ours does, either. Here are some that do, and beside them other things that the network has never seen: a spotted animal, and a house.
 
-# %% mystnb={"image": {"alt": "Three horses with a rider in red and blue; what the network makes of them, with black and white over horse and rider; and the ways back, in which most of the rider's red and blue is lost."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: horses that carry somebody", "image": {"alt": "Three horses with a rider in red and blue; what the network makes of them, with black and white over horse and rider; and the ways back, in which most of the rider's red and blue is lost."}}
 numbers = range(safari.FIRST_EVALUATION_SCENE, safari.FIRST_EVALUATION_SCENE + 3)
 riders = to_tensor(safari.draw(numbers, recipe.size, "plain", rider=True)[0])
 made = run.in_parts(model.translate, riders)
 back_again = run.in_parts(partial(model.translate, direction="BtoA"), made)
-plots.grid({"horse and rider": riders, "CycleGAN": made, "and back": back_again}, scale=1.4)
+plots.grid(
+    {"horse and rider": riders, "CycleGAN": made, "and back": back_again},
+    caption="The network has never seen a rider, so it paints one like a horse.",
+)
 
-# %% mystnb={"image": {"alt": "A spotted animal, an animal with patches, a drawn house and plain noise, beside what the network makes of each: black and white marks on the animals, but also where no animal is, among the colours of grass and sky."}}
-others = [to_tensor(safari.draw(numbers[:1], recipe.size, coat)[0]) for coat in ("spots", "patches")]
-others += [facades.evaluation("procedural", recipe.size, count=1)["target"], 0.5 * noise[:1].clamp(-1, 1)]
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what the network has never seen", "image": {"alt": "A spotted animal, an animal with patches, a drawn house and plain noise, beside what the network makes of each: black and white marks on the animals, but also where no animal is, among the colours of grass and sky."}}
+others = [
+    to_tensor(safari.draw(numbers[:1], recipe.size, coat)[0])
+    for coat in ("spots", "patches")
+]
+others += [
+    facades.evaluation("procedural", recipe.size, count=1)["target"],
+    0.5 * noise[:1].clamp(-1, 1),
+]
 unusual = torch.cat(others)
-plots.grid({"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)}, scale=1.4)
+plots.grid(
+    {"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)},
+    caption="None of these was in the piles, and none of them is left alone.",
+)
 
 # %% [markdown]
 # The network does not know what a horse is, nor where it ends. It has learnt which colours and textures have to become black and white, so it may paint stripes on a rider, on a house, even into noise.
@@ -1072,11 +1372,11 @@ plots.grid({"input": unusual, "CycleGAN": run.in_parts(model.translate, unusual)
 # **Shape.** The paper's dogs did not become cats: colours and textures change, shapes stay.
 # The parameter `upside_down` makes a task where the right answer *is* shape: all zebras, their grass and their sky stand on their heads. The same four networks, the same losses:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 SHAPE = {"full": "CycleGAN, upright", "upside_down": "CycleGAN, upside down"}
 leaf("cyclegan_shape", SHAPE.values(), FIVE, enlarge=3)
 
-# %% mystnb={"image": {"alt": "Dot plots of the upright and the upside-down task: zebra's coat, shape kept, with a line for another scene, and the error of the way back. Upside down the shape is lost."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of the upright and the upside-down task: zebra's coat, shape kept, with a line for another scene, and the error of the way back. Upside down the shape is lost."}}
 dots(SHAPE, KEPT | {"way_back_a": BACK["way_back_a"]}, ["another scene"])
 
 # %% [markdown]
@@ -1087,15 +1387,24 @@ dots(SHAPE, KEPT | {"way_back_a": BACK["way_back_a"]}, ["another scene"])
 # The cycle cannot object: if $G$ inverts and $F$ inverts again, nothing is lost. What can?
 # Here every translation of this run is inverted by hand, to see which loss would notice:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: every translation inverted"}
 with torch.no_grad():
     y = test["b"][:50].to(run.device)
     made = model.g_ab(test["a"][:50].to(run.device))
     rows = []
     for name, sign in {"as trained": 1, "inverted": -1}.items():
-        verdict = float(model.d_b(sign * made).mean()) if recipe.adversarial else None
+        verdict = (
+            float(model.d_b(sign * made).mean()) if recipe.adversarial else None
+        )
         rows.append((name, verdict, float((sign * model.g_ab(y) - y).abs().mean())))
-plots.table(["translation", "mean number of d_b (1 is real)", "identity error: mean change of a real b by g_ab"], rows)
+plots.table(
+    [
+        "translation",
+        "mean number of d_b (1 is real)",
+        "identity error: mean change of a real b by g_ab",
+    ],
+    rows,
+)
 
 # %% [markdown]
 # The identity loss notices at once, which is why the maintainers advise it. The discriminator may or may not: while it learnt, nobody showed it an inverted picture, so its number for one is a guess, and may even be the better one.
@@ -1103,19 +1412,28 @@ plots.table(["translation", "mean number of d_b (1 is real)", "identity error: m
 # **The message, by hand.** In a running notebook, choose the picture and the noise yourself:
 
 
-# %% mystnb={"image": {"alt": "One scene: the original, its translation with noise, and what the way back makes of it."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: a picture and its noise", "image": {"alt": "One scene: the original, its translation with noise, and what the way back makes of it."}}
 def with_noise(scene, strength):
-    """A rich picture, its translation with noise, and what the way back makes of that."""
+    """A rich picture, its translation with noise, and the way back."""
     one = slice(scene, scene + 1)
     noisy = (middle[one] + strength * noise[one]).clamp(-1, 1)
     again = run.in_parts(partial(model.translate, direction="AtoB"), noisy)
-    return plots.grid({"original": test["b"][one], "translation + noise": noisy, "and back": again}, scale=1.8)
+    return plots.grid(
+        {
+            "original": test["b"][one],
+            "translation + noise": noisy,
+            "and back": again,
+        },
+        caption="Does the noise wipe out the message?",
+    )
 
 
 widgets.live(
     with_noise,
     scene=IntSlider(value=2, min=0, max=len(middle) - 1, continuous_update=False),
-    strength=FloatSlider(value=0.1, min=0, max=0.5, step=0.02, continuous_update=False),
+    strength=FloatSlider(
+        value=0.1, min=0, max=0.5, step=0.02, continuous_update=False
+    ),
 )
 
 # %% [markdown]
@@ -1221,7 +1539,7 @@ checks.check_least_squares_loss(discriminator_loss)
 #
 # If paper and official code differ, we follow the code, which has the identity terms on; `SET="lambda_identity=0"` gives the paper's text.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 plots.table(*profiles(RECIPES))
 
 # %% [markdown]

@@ -90,7 +90,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def show(self, name: str, figure: Figure) -> None:
+    def show(self, name: str, figure: Figure | plots.Grid) -> None:
         """Show a figure, and keep it beside the results."""
         figure.savefig(self.figure(name))
         display(figure)
@@ -104,8 +104,8 @@ class Run:
         for verdict in decide([self._results() | {"arm": "this run"}]):
             claim, ((_, decision),) = verdict.claim, verdict.seeds
             guess = predictions.get(claim.id)
-            rows.append((claim.text, claim.paper, decision.baseline, decision.value, decision.held, guess))
-        return plots.table(["claim (this run)", "paper", "baseline", "method", "held", "you said"], rows)
+            rows.append((decision.held, guess, claim.text, claim.paper, decision.baseline, decision.value))
+        return plots.table(["held", "you said", "claim (this run)", "paper", "baseline", "method"], rows)
 
     def close(self) -> Path:
         """Write ``results.json`` and return its path. Names every metric that is no finite number: it becomes null."""

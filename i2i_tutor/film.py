@@ -1,8 +1,6 @@
 """Pictures that grow while a network learns, and a slider to leaf through them that needs no kernel."""
 
-import base64
 import html
-import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor
 from i2i_tutor.contract import check_whole
 from i2i_tutor.data.streams import to_pictures
 from i2i_tutor.files import book_file
+from i2i_tutor.inline import data_uri
 
 
 def log_spaced(steps: int) -> list[int]:
@@ -80,28 +79,28 @@ def leaf(name: str, labels: Iterable[str], alt: str, enlarge: int = 2) -> HTML:
         path = book_file(f"results/{name}.webp")
     except FileNotFoundError:
         return HTML("<p>These runs have not been made yet, so there are no pictures of them.</p>")
-    return scrub(read_frames(path), list(labels), alt, enlarge)
+    return scrub(read_frames(path), list(labels), alt, enlarge, shown=0)
 
 
-def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2) -> HTML:
+def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge: int = 2, *, shown: int = -1) -> HTML:
     """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
 
     frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
-    what the reader sees change; enlarge: pixels of the page per pixel. Without script, and in print, all frames stand
-    below each other.
+    what the reader sees change; enlarge: pixels of the page per pixel; shown: which frame is seen first, by default the
+    last, the end of a training. Without script, and in print, all frames stand below each other.
     """
     if len(frames) != len(labels) or not frames:
         raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
     items = []
     for frame, label in zip(frames, labels, strict=True):
-        picture = Image.fromarray(frame)  # the page enlarges it, so that it stays small on the way
         text = html.escape(f"{alt}: {label}", quote=True)
+        source = data_uri(frame)  # the page enlarges it, so that it stays small on the way
         items.append(
-            f'<figure><img alt="{text}" src="{_data_uri(picture)}" style="width:100%;image-rendering:pixelated">'
+            f'<figure><img alt="{text}" src="{source}" style="width:100%;image-rendering:pixelated">'
             f"<figcaption>{html.escape(label)}</figcaption></figure>"
         )
     slider = (
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" hidden '
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{range(len(frames))[shown]}" hidden '
         f'aria-label="{html.escape(alt, quote=True)}" style="width:100%;height:44px">'
     )
     width = frames[0].shape[1] * enlarge
@@ -123,9 +122,3 @@ _SCRUB = """<style>@media print{.i2i-scrub figure{display:block!important}.i2i-s
   slider.addEventListener('input', show);
   show();
 });</script>"""
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=75)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

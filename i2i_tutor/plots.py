@@ -1,21 +1,29 @@
 """Figures of the chapters: on a transparent ground, readable in light and dark, never by colour alone."""
 
+import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from i2i_tutor.data.streams import to_pictures
+from i2i_tutor.inline import data_uri
 from i2i_tutor.training import History
 
-INK = "#7a7a7a"  # mid grey: contrast of at least 4:1 on white and on the dark theme's ground
-# Okabe and Ito's palette, told apart by colour-blind readers; always together with a marker or a line style
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# No grey has a contrast of 4.5:1 both on white and on a dark page. So ink and colours are dark enough for white, and
+# the book's style sheet makes figures brighter by this factor on a dark page.
+BRIGHTER = 1.7
+INK = "#666666"
+# Okabe and Ito's hues, darkened; told apart by colour-blind readers, and always with a marker or a line style as well
+COLOURS = ("#0072b2", "#b34e00", "#007a58", "#a8507f", "#8a6000", "#6a4fa3")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)))
 STYLE: Any = {
@@ -31,33 +39,76 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "legend.labelcolor": INK,
+    "axes.prop_cycle": cycler(color=COLOURS),
     "font.size": 10,
     "figure.dpi": 100,
 }
 
 
-def grid(columns: Mapping[str, Tensor], rows: Sequence[str] | None = None, scale: float = 0.85) -> Figure:
+@dataclass(frozen=True)
+class Grid:
+    """A table of pictures: on a page tiles that fill its width, in a file a figure.
+
+    On a narrow page a row of tiles breaks into lines, so that no tile is smaller than ``TILE``.
+
+    Attributes:
+        columns: title → uint8 pictures ``(N, H, W, 3)``, all the same N.
+        caption: what the reader should see in them, in a sentence.
+        scale: width of a picture in inches, in a file.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    caption: str
+    scale: float
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for number, pictures in enumerate(zip(*self.columns.values(), strict=True), start=1):
+            tiles = []
+            for title, picture in zip(self.columns, pictures, strict=True):
+                text = html.escape(title, quote=True)
+                doubled = picture.repeat(2, axis=0).repeat(2, axis=1)  # WebP halves the resolution of colours
+                tiles.append(f'<div><span>{text}</span><img alt="{text}, {number}" src="{data_uri(doubled)}"></div>')
+            rows.append(f"<div>{''.join(tiles)}</div>")
+        count = len(self.columns)
+        least = f"max({TILE}px,calc((100% - {6 * count}px)/{count}))"
+        style = f"--tile:{least};max-width:min(100%,{LARGEST_TILE * count}px)"
+        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        return f'<figure class="i2i-grid" style="{style}">{"".join(rows)}{caption}</figure>{_GRID}'
+
+    def savefig(self, path: Path) -> None:
+        """Write the grid as one picture, its titles above it."""
+        count = len(next(iter(self.columns.values())))
+        with plt.rc_context(STYLE):
+            size = (self.scale * len(self.columns), self.scale * count + 0.35)
+            figure, axes = plt.subplots(count, len(self.columns), figsize=size, squeeze=False, layout="constrained")
+            for (title, some), column in zip(self.columns.items(), axes.T, strict=True):
+                column[0].set_title(title, fontsize=10)
+                for axis, picture in zip(column, some, strict=True):
+                    axis.imshow(picture, interpolation="nearest")
+                    axis.set_axis_off()
+        _closed(figure).savefig(path)
+
+
+TILE, LARGEST_TILE = 128, 240  # pixels of the page
+_GRID = """<style>.i2i-grid{margin:0 auto 1em}
+.i2i-grid>div{display:grid;grid-template-columns:repeat(auto-fit,minmax(var(--tile),1fr));gap:5px;margin-bottom:5px}
+.i2i-grid span{display:block;font-size:.85em;line-height:1.3}
+.i2i-grid img{display:block;width:100%;image-rendering:pixelated}
+@media(min-width:769px){.i2i-grid>div:not(:first-child) span{display:none}}</style>"""
+
+
+def grid(columns: Mapping[str, Tensor], caption: str = "", scale: float = 1.6) -> Grid:
     """A table of pictures: one column per entry, one row per image.
 
-    columns: title → images ``(N, 1 or 3, H, W)`` in [-1, 1]; the smallest N counts. ``rows`` labels the rows.
-    ``scale`` is the width of one picture in inches.
+    columns: title → images ``(N, 1 or 3, H, W)`` in [-1, 1]; the smallest N counts. ``caption`` says what to see.
+    ``scale`` is the width of one picture in inches if the grid is saved; on a page it fills the width.
     """
     if not columns:
         raise ValueError("a grid needs at least one column of images; got none")
     pictures = {title: to_pictures(images) for title, images in columns.items()}
     count = min(map(len, pictures.values()))
-    with plt.rc_context(STYLE):
-        size = (scale * len(columns) + (0.5 if rows else 0), scale * count + 0.35)
-        figure, axes = plt.subplots(count, len(columns), figsize=size, squeeze=False, layout="constrained")
-        for (title, some), column in zip(pictures.items(), axes.T, strict=True):
-            column[0].set_title(title, fontsize=10)
-            for axis, picture in zip(column, some[:count], strict=True):
-                axis.imshow(picture, interpolation="nearest")
-                axis.set(xticks=[], yticks=[])
-                axis.spines[:].set_visible(False)
-        for label, axis in zip(rows or (), axes[:, 0], strict=False):
-            axis.set_ylabel(label)
-    return _closed(figure)
+    return Grid({title: some[:count] for title, some in pictures.items()}, caption, scale)
 
 
 def curves(history: History, undecided: Mapping[str, float] | None = None, window: int = 25) -> Figure:
@@ -191,7 +242,10 @@ def histogram(values: Mapping[str, Tensor], x: str, mark: Mapping[str, float] | 
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    """A table for the page; floats with three decimals, tiny ones with two digits, True and False as words."""
+    """A table for the page; floats with three decimals, small ones with two digits, True and False as words.
+
+    What is smaller than 1e-5 is rounding, and stands as 0.
+    """
 
     def cell(value: object) -> str:
         if value is None:
@@ -199,7 +253,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, float):
-            return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
+            return f"{value:.3f}" if abs(value) >= 5e-4 else "0.000" if abs(value) < 1e-5 else f"{value:.2g}"
         return str(value)
 
     text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]

@@ -5,17 +5,16 @@ from collections.abc import Callable
 
 import ipywidgets
 from IPython.display import display
-from matplotlib.figure import Figure
 
 
-def live(draw: Callable[..., Figure], **controls: ipywidgets.ValueWidget) -> None:
+def live(draw: Callable[..., object], **controls: ipywidgets.ValueWidget) -> None:
     """Show a figure that is redrawn whenever one of its controls is moved.
 
     With the environment variable ``I2I_QUIET`` set, as when the book is built or runs are made in batch, only the
     figure of the first state is shown: a page with a widget would load 4 MB of scripts, and its controls would be dead.
 
     Args:
-        draw: function of the controls' values, by name.
+        draw: function of the controls' values, by name; its answer is displayed.
         controls: ipywidgets with a value, for example ``ipywidgets.Dropdown(options=["window", "door"])``. A slider
             should have ``continuous_update=False``, else every pixel that it is moved is a translation.
     """

@@ -230,7 +230,7 @@ def numbers(result):
         return [number for value in result.values() for number in numbers(value)]
     if isinstance(result, tuple | list):
         return [number for value in result for number in numbers(value)]
-    assert result is None or isinstance(result, Figure), type(result)
+    assert result is None or isinstance(result, Figure | plots.Grid), type(result)
     return []
 
 

@@ -1,5 +1,8 @@
 """Figures are drawn from what they are given, with labelled axes, on a transparent ground."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,14 +11,42 @@ from i2i_tutor.training import History
 
 
 def test_tables_write_numbers_and_words():
-    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0)]).data
-    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |"]
+    text = plots.table(["a", "b"], [(0.12345, True), ("x", None), (2e-4, 0.0), (-9.5e-8, -0.002)]).data
+    assert text.splitlines()[2:] == ["| 0.123 | yes |", "| x | – |", "| 0.0002 | 0.000 |", "| 0.000 | -0.002 |"]
 
 
-def test_figures_have_one_picture_per_image_and_labelled_axes():
-    figure = plots.grid({"left": torch.zeros(2, 3, 8, 8), "right": torch.zeros(3, 1, 8, 8)}, rows=["one", "two"])
-    assert len(figure.axes) == 4
-    assert figure.axes[0].get_title() == "left"
+def test_a_grid_has_a_tile_per_image_with_its_title_and_a_caption(tmp_path):
+    grid = plots.grid({"left": torch.zeros(2, 3, 8, 8), "a < b": torch.zeros(3, 1, 8, 8)}, caption="What to see.")
+    page = grid._repr_html_()
+    assert re.findall(r'alt="([^"]*)"', page) == ["left, 1", "a &lt; b, 1", "left, 2", "a &lt; b, 2"]
+    assert "<figcaption>What to see.</figcaption>" in page
+    assert "http" not in page
+    grid.savefig(tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def contrast(colour: str, ground: str, brighter: float = 1.0) -> float:
+    """Of two colours by WCAG's formula; the first made brighter as CSS does it."""
+
+    def luminance(rgb: str, factor: float) -> float:
+        parts = [min(1.0, int(rgb[at : at + 2], 16) / 255 * factor) for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted([luminance(colour, brighter), luminance(ground, 1.0)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_ink_and_colours_have_contrast_in_both_modes():
+    css = (Path(__file__).parents[1] / "book/_static/i2i.css").read_text()
+    assert f'img[src*="_images/"] {{ filter: brightness({plots.BRIGHTER}) !important; }}' in css
+    for colour in (plots.INK, *plots.COLOURS):
+        assert contrast(colour, "#ffffff") >= 4.5
+        assert contrast(colour, "#14181e", plots.BRIGHTER) >= 4.5
+    assert contrast("#7a7a7a", "#ffffff") < 4.5  # what it was
+
+
+def test_figures_have_labelled_axes():
     history = History()
     history.terms["gan"], history.at["gan"] = [1.0, 0.5, 0.7], [0, 1, 2]
     axis = plots.curves(history, {"gan": 0.6931}).axes[0]

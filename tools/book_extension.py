@@ -7,9 +7,11 @@ A page transfers its figures as WebP, and of the theme only what it shows: an ic
 the search index would otherwise weigh more than a chapter with all its figures.
 """
 
+import base64
 import hashlib
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 from fontTools import subset
@@ -25,6 +27,7 @@ THEME_STYLE = "_static/styles/pydata-sphinx-theme.css"
 SEARCH_SCRIPTS = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>')
 # .fa-bars:before,.fa-navicon:before{content:"\\f0c9"}
 ICON_RULE = re.compile(r'(?<=})(?P<names>(?:\.fa-[\w-]+:before,?)+){content:"\\(?P<code>[0-9a-f]+)"}')
+DATA_URI = re.compile(r'src="data:image/webp;base64,([^"]+)"')
 LOSSLESS_UP_TO = 20_000  # bytes: curves stay below it, photographs do not
 QUALITY = 82  # of the photographs that are not kept lossless
 
@@ -58,15 +61,31 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
     out = Path(app.outdir)
     renamed = {picture.name: to_webp(picture).name for picture in sorted(out.glob("_images/*.png"))}
     pages = {path: path.read_text(encoding="utf-8") for path in out.rglob("*.html")}
+    (out / "_pictures").mkdir(exist_ok=True)
     for path, text in pages.items():
-        light = re.sub(r"(?<=_images/)[\w.-]+\.png", lambda name: renamed.get(name[0], name[0]), text)
+        filed = DATA_URI.sub(partial(_store, out / "_pictures", path.parent), text)
+        light = re.sub(r"(?<=_images/)[\w.-]+\.png", lambda name: renamed.get(name[0], name[0]), filed)
         light = light.replace('<div role="list" class="citation-list">', '<div class="citation-list">')  # no such list
         if path != out / "search.html":
             light = SEARCH_SCRIPTS.sub("", light)
         if light != text:
             path.write_text(light, encoding="utf-8")
+    for source_map in out.glob("_static/**/*.map"):  # 3.5 MB, for those who mend the theme's scripts
+        source_map.unlink()
+    for asset in out.glob("_static/**/*.[cj]s*"):
+        text = asset.read_text(encoding="utf-8")
+        if "sourceMappingURL" in text:
+            asset.write_text(re.sub(r"/[/*]# sourceMappingURL=\S+( \*/)?", "", text), encoding="utf-8")
     if (out / THEME_STYLE).exists():
         _shrink_icons(out, "".join(pages.values()))
+
+
+def _store(folder: Path, page: Path, match: re.Match) -> str:
+    """Put a picture that travels inside a page, as notebooks need it, into a file that loads when it comes in sight."""
+    data = base64.b64decode(match[1])
+    target = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.webp"
+    target.write_bytes(data)
+    return f'loading="lazy" src="{os.path.relpath(target, page)}"'
 
 
 def to_webp(picture: Path) -> Path:

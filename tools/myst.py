@@ -106,7 +106,10 @@ class Bibliography:
         if key not in self.entries:
             raise MarkupError(f"the citation {key!r} is not in the bibliography")
         entry = self.entries[key]
-        names = [" ".join([*person.prelast_names, *person.last_names]) for person in entry.persons["author"]]
+        names = [
+            " ".join(map(str, (*person.rich_prelast_names, *person.rich_last_names)))  # rich: accents, not LaTeX
+            for person in entry.persons["author"]
+        ]
         who = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
         year = entry.fields["year"]
         text = f"{who}, {year}" if parenthetical else f"{who} ({year})"
@@ -128,12 +131,13 @@ class Labels:
     """What can be referred to. Titles are the whole book's; numbers are counted anew in each notebook."""
 
     titles: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)  # label → the page of the book that has it, if another one
     figures: dict[str, int] = field(default_factory=dict)
     equations: dict[str, int] = field(default_factory=dict)
     exercises: dict[str, str] = field(default_factory=dict)
 
-    def collect_titles(self, texts: Iterable[str]) -> None:
-        """Remember every ``(label)=`` with the heading that follows it."""
+    def collect_titles(self, texts: Iterable[str], page: str = "") -> None:
+        """Remember every ``(label)=`` with the heading that follows it, and the address of its page, if given."""
         for text in texts:
             waiting: list[str] = []
             for line in text.split("\n"):
@@ -143,6 +147,7 @@ class Labels:
                     heading = HEADING.match(line)
                     title = re.sub(r"[`*]", "", heading["title"]) if heading else ""
                     self.titles |= dict.fromkeys(waiting, title)
+                    self.places |= {label: f"{page}#{label}" for label in waiting if page}
                     waiting = []
 
     def collect_numbers(self, text: str) -> None:
@@ -301,7 +306,8 @@ class Translator:
         if name == "numref" and target in self.labels.figures:
             return f"Figure {self.labels.figures[target]}"
         title = self._title_of(target)
-        return text or title
+        place = self.labels.places.get(target)
+        return f"[{text or title}]({place})" if place else text or title
 
     def _title_of(self, label: str) -> str:
         if label in self.labels.exercises:

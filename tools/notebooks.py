@@ -11,10 +11,11 @@ import re
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
+import address
 import jupytext
 import nbformat
-import yaml
 from myst import Bibliography, Labels, MarkupError, Translator
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -22,14 +23,17 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from i2i_tutor import parameters
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST_CELL = 25  # lines of code
-MEDIAN_CELL = 10
+LONGEST_CELL = 26  # lines of code, of at most 84 columns, in a cell that stands open on the page
+LONGEST_FOLDED = 40  # in one that the page folds, with a line that says what is in it
+MEDIAN_CELL = 15  # of the open cells
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
 # What `plots` has that draws nothing, or brings its own alt text.
 NO_FIGURE = {"table"}  # what the package's plots make besides figures
+BACK = "This notebook is a page of *The I2I Tutor*."
+NOT_YET = " The book's site, which shows it with figures and results, is not public yet."
 # torch and all else that the package needs are on Colab; --no-deps keeps pip from touching them.
 INSTALL = """\
 # Installs the package where it is missing (as on Colab), but never torch. Where it is there already, nothing happens.
@@ -56,9 +60,15 @@ def read(source: Path) -> NotebookNode:
 def convert(source: Path, root: Path = ROOT) -> str:
     """The text of the notebook that belongs to ``source``."""
     cells = read(source).cells
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
-    translate = Translator(Bibliography(root / "book/references.bib"), _labels(source, cells, root), source.parent)
-    written = [new_code_cell(INSTALL.format(repository=config["url"], branch=config["branch"]))]
+    config = address.configuration(root)
+    repository = config["repository"]
+    labels = _labels(source, cells, root, config)
+    translate = Translator(Bibliography(root / "book/references.bib"), labels, source.parent)
+    page = address.page(config, f"{source.parent.name}/{source.stem}")
+    written = [
+        new_code_cell(INSTALL.format(repository=repository["url"], branch=repository["branch"])),
+        new_markdown_cell(BACK + (f" Its page, with figures and results: <{page}>" if page else NOT_YET)),
+    ]
     for number, cell in enumerate(cells, start=1):
         try:
             text = translate(cell.source) if cell.cell_type == "markdown" else cell.source
@@ -78,11 +88,16 @@ def _located(source: Path, number: int, error: Exception) -> NotebookError:
     return NotebookError(f"{source.parent.name}/{source.name}, cell {number}: {error}")
 
 
-def _labels(source: Path, cells: list[NotebookNode], root: Path) -> Labels:
+def _labels(source: Path, cells: list[NotebookNode], root: Path, config: dict[str, Any]) -> Labels:
     labels = Labels()
-    for other in sources(root):
-        labels.collect_titles(cell.source for cell in read(other).cells if cell.cell_type == "markdown")
-    labels.collect_titles(page.read_text(encoding="utf-8") for page in sorted(root.glob("book/*.md")))
+    pages = {
+        other: [cell.source for cell in read(other).cells if cell.cell_type == "markdown"] for other in sources(root)
+    }
+    pages |= {other: [other.read_text(encoding="utf-8")] for other in sorted(root.glob("book/*.md"))}
+    for other, texts in pages.items():
+        name = f"{other.parent.name}/{other.stem}"
+        beside = f"../{name}.{'ipynb' if other.suffix == '.py' else 'md'}"  # in a checkout
+        labels.collect_titles(texts, "" if other == source else address.page(config, name) or beside)
     for number, cell in enumerate(cells, start=1):
         try:
             if cell.cell_type == "markdown":
@@ -111,13 +126,16 @@ def problems(source: Path) -> list[str]:
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         found.append("the header names no kernelspec python3: without it the page gets no Colab button")
     code = [(number, cell) for number, cell in enumerate(cells, start=1) if cell.cell_type == "code"]
+    opened = []
     for number, cell in code:
         lines = len(cell.source.splitlines())
-        if lines > LONGEST_CELL:
-            found.append(f"cell {number} has {lines} lines of code; at most {LONGEST_CELL}")
+        folded = bool({"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])))
+        opened += [] if folded else [lines]
+        if lines > (most := LONGEST_FOLDED if folded else LONGEST_CELL):
+            found.append(f"cell {number} has {lines} lines of code; at most {most}")
         if _draws(cell.source) and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
             found.append(f'cell {number} draws a figure without mystnb={{"image": {{"alt": "..."}}}} in its header')
-    if code and (median := statistics.median(len(cell.source.splitlines()) for _, cell in code)) > MEDIAN_CELL:
+    if opened and (median := statistics.median(opened)) > MEDIAN_CELL:
         found.append(f"the median code cell has {median:g} lines; at most {MEDIAN_CELL}")
     if (prose := prose_words(cells)) < (words := code_words(cells)):
         found.append(f"{prose} words of prose and {words} of code; at least as many of prose")

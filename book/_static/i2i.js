@@ -9,3 +9,15 @@ addEventListener("load", () => {
   );
   boxes.forEach((box) => watch.observe(box));
 });
+
+// Before | after: two pictures on one place, and a line between them to drag. Without script they stand below each other.
+document.addEventListener("DOMContentLoaded", () =>
+  document.querySelectorAll(".i2i-compare").forEach((box) => {
+    const line = box.querySelector("input");
+    const move = () => box.style.setProperty("--line", `${line.value}%`);
+    line.addEventListener("input", move);
+    line.hidden = false;
+    box.classList.add("ready");
+    move();
+  })
+);

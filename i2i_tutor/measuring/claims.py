@@ -14,6 +14,7 @@ from typing import Any, Literal
 from i2i_tutor.files import book_file
 
 Metrics = Mapping[str, Mapping[str, float | None]]  # arm -> metric -> value; None: no finite number came out
+State = Literal["held", "not held", "not judged", "not run yet"]
 Run = Mapping[str, Any]  # a results file, or a row of a collected one: chapter, arm, seed, profile, metrics, ...
 
 
@@ -106,7 +107,7 @@ class Verdict:
     seeds: Sequence[tuple[int, Decision]]
 
     @property
-    def state(self) -> Literal["held", "not held", "not judged", "not run yet"]:
+    def state(self) -> State:
         """A claim holds when it holds on every seed; it is "not judged" if no seed says no and one was not judged."""
         held = [decision.held for _, decision in self.seeds]
         if not held:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i_tutor.files import book_file, write_text
-from i2i_tutor.measuring.claims import Claim, Verdict, claims, over_seeds
+from i2i_tutor.measuring.claims import Claim, State, Verdict, claims, over_seeds
 
 
 def write(path: Path, results: Mapping[str, Any]) -> None:
@@ -73,7 +73,10 @@ def table(
     found = [by_arm(rows, metric) for metric in measures]
     lines = []
     for arm, name in names.items():
-        each = [" / ".join(f"{value:.3f}" for value in values.get(arm, [])) or None for values in found]
+        each = [
+            " / ".join(f"{round(value, 3) + 0.0:.3f}" for value in values.get(arm, [])) or None  # no "-0.000"
+            for values in found
+        ]
         lines.append([name, *each, *paper.get(arm, [None] * len(titles))])
     header = "" if isinstance(arms, Mapping) else "arm"
     return [header, *measures.values(), *titles], lines
@@ -104,15 +107,51 @@ def verdict(claim: Claim) -> Verdict:
 
 
 def claims_table(chapter: str) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of a table: a chapter's claims with their numbers (baseline → arm) for each committed seed."""
+    """Header and lines of a table: a chapter's claims, verdict first, the paper's numbers beside ours of each seed."""
     lines = []
     for claim in claims(chapter):
-        decisions = [decision for _, decision in verdict(claim).seeds]
+        found = verdict(claim)
+        decisions = [decision for _, decision in found.seeds]
         numbers = ", ".join(_unbroken(f"{_short(one.baseline)} → {_short(one.value)}") for one in decisions)
-        held = f"{sum(bool(one.held) for one in decisions)} of {len(decisions)}" if decisions else "not run yet"
+        count = f": reached on {sum(bool(one.held) for one in decisions)} of {len(decisions)}" if decisions else ""
+        text = f"{claim.text} *(the chapter's own run)*" if claim.live else claim.text
         remark = "" if claim.expected else " (no longer expected)"
-        lines.append([claim.text, claim.paper, claim.rule, numbers, _unbroken(held) + remark])
-    return ["claim", "paper", "holds when", "baseline → arm, each seed", "held on"], lines
+        lines.append(
+            [f"{_MARKS[found.state]}**{found.state}**{count}", text, claim.paper, numbers, claim.rule + remark]
+        )
+    return ["verdict", "claim", "paper", "ours, each seed: baseline → method", "reached if"], lines
+
+
+def claims_totals(chapters: Mapping[str, str]) -> tuple[list[str], list[list[object]]]:
+    """Header and lines of a table: how many claims of some chapters (name → title) hold on every seed, and the sum."""
+    states = {name: [verdict(claim).state for claim in claims(name)] for name in chapters}
+    lines = [
+        [title, *(states[name].count(state) for state in _STATES), len(states[name])]
+        for name, title in chapters.items()
+    ]
+    sums = [sum(each.count(state) for each in states.values()) for state in _STATES]
+    sums.append(sum(map(len, states.values())))
+    return ["chapter", *_STATES, "claims"], [*lines, ["**all**", *sums]]
+
+
+_STATES: tuple[State, ...] = ("held", "not held", "not judged", "not run yet")
+_MARKS = {"held": "✓ ", "not held": "✗ ", "not judged": "", "not run yet": ""}  # seen at a glance, beside the words
+
+
+def contradictions() -> list[str]:
+    """One sentence for every claim whose text the committed numbers deny, or confirm although the book says they don't.
+
+    What is expected must hold on every seed that was run; what is no longer expected must not hold on all three.
+    """
+    found = []
+    for claim in claims():
+        result = verdict(claim)
+        numbers = ", ".join(f"{_short(one.baseline)} → {_short(one.value)}" for _, one in result.seeds)
+        if result.failed:
+            found.append(f"claim {claim.id} says {claim.text!r}, and {claim.metric} says no: {numbers}")
+        if not claim.expected and result.state == "held" and len(result.seeds) >= 3:
+            found.append(f"claim {claim.id} is no longer expected, and holds on every seed: {numbers}")
+    return found
 
 
 def _short(number: float | None) -> str:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import Method
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.pixelda import PixelDA, TaskAlone
 
-KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN)
+KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN, AGGAN)
 METHODS = {method.name: method for method in KNOWN}
 
 

@@ -6,6 +6,7 @@ Two sets of images, a and b, without pairs. ``g_ab`` (the paper's G) and ``g_ba`
 gives the image that one started with. The paper's ablations (Tables 4 and 5) are switches of the recipe.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -75,16 +76,22 @@ class CycleGAN(Method):
 
     def __init__(self, recipe: CycleGANRecipe):
         super().__init__(recipe)
-        self.g_ab: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
-        self.g_ba: nn.Module = ResNetGenerator(base=recipe.base, blocks=recipe.blocks)
+        self.g_ab, self.g_ba = self.new_generator(), self.new_generator()
         self.keep_averages(recipe.average, "g_ab", "g_ba")
         # The official order: the generators first, so that the discriminators learn from fakes made before that step.
         self.turns = (Turn("generator_loss", ("g_ab", "g_ba")),)
         if recipe.adversarial:
-            self.d_a: nn.Module = PatchGAN(3, recipe.base, recipe.patch_layers, "instance")
-            self.d_b: nn.Module = PatchGAN(3, recipe.base, recipe.patch_layers, "instance")
+            self.d_a, self.d_b = self.new_discriminator(), self.new_discriminator()
             self.pool_a, self.pool_b = ImagePool(recipe.pool), ImagePool(recipe.pool)
             self.turns += (Turn("discriminator_loss", ("d_a", "d_b")),)
+
+    def new_generator(self) -> nn.Module:
+        """An untrained generator, for either direction."""
+        return ResNetGenerator(base=self.recipe.base, blocks=self.recipe.blocks)
+
+    def new_discriminator(self) -> nn.Module:
+        """An untrained discriminator, for either side."""
+        return PatchGAN(3, self.recipe.base, self.recipe.patch_layers, "instance")
 
     def forward(self, scene: Scene) -> None:
         """Put on the scene ``fake_b`` = G(a), ``fake_a`` = F(b), ``cycled_a`` = F(G(a)) and ``cycled_b`` = G(F(b)).
@@ -103,13 +110,19 @@ class CycleGAN(Method):
         if recipe.adversarial:
             terms["gan_ab"] = losses.generator_loss(self.d_b(scene.fake_b), recipe.objective)
             terms["gan_ba"] = losses.generator_loss(self.d_a(scene.fake_a), recipe.objective)
-        if recipe.lambda_forward:
-            terms["cycle_a"] = recipe.lambda_forward * self.cycle_loss("a", a, scene.cycled_a)
-        if recipe.lambda_backward:
-            terms["cycle_b"] = recipe.lambda_backward * self.cycle_loss("b", b, scene.cycled_b)
+        terms |= self.cycle_terms(scene)
         if recipe.lambda_identity:
             terms["identity_b"] = recipe.lambda_identity * losses.l1(self.g_ab(b), b)
             terms["identity_a"] = recipe.lambda_identity * losses.l1(self.g_ba(a), a)
+        return terms
+
+    def cycle_terms(self, scene: Scene) -> Terms:
+        """Equation 2, weighted."""
+        terms, recipe = {}, self.recipe
+        if recipe.lambda_forward:
+            terms["cycle_a"] = recipe.lambda_forward * self.cycle_loss("a", scene.batch["a"], scene.cycled_a)
+        if recipe.lambda_backward:
+            terms["cycle_b"] = recipe.lambda_backward * self.cycle_loss("b", scene.batch["b"], scene.cycled_b)
         return terms
 
     def cycle_loss(self, side: Side, image: Tensor, cycled: Tensor) -> Tensor:
@@ -124,7 +137,7 @@ class CycleGAN(Method):
             "d_b": self.tell_apart(self.d_b, scene.batch["b"], fake_b),
         }
 
-    def tell_apart(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def tell_apart(self, discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """What one discriminator minimises, halved as in the paper (Adam, which scales gradients, hardly notices)."""
         return 0.5 * losses.discriminator_loss(discriminator(real), discriminator(fake), self.recipe.objective)
 

@@ -128,6 +128,38 @@ def test_citations_become_text_with_links(book):
     )
 
 
+def test_names_with_accents_are_no_latex(book):
+    bib = book / "book/references.bib"
+    bib.write_text(
+        BIB + r"""@misc{accents, author = {Tyle{\v{c}}ek, Radim and Bi{\'n}kowski, M}, title = {T}, year = {2013}}"""
+    )
+    assert translated(book, "{cite:t}`accents`") == "Tyleček and Bińkowski (2013)"
+
+
+@pytest.mark.parametrize(
+    ("published", "link", "back"),
+    [
+        (
+            True,
+            "[boxes](https://some.github.io/book/book/boxes.html#b1)",
+            "<https://some.github.io/book/chapters/01_toy.html>",
+        ),
+        (False, "[boxes](../book/boxes.md#b1)", "not public yet"),
+    ],
+)
+def test_a_notebook_links_to_the_book_s_pages_and_back_to_its_own(book, published, link, back):
+    setting = f"sphinx: {{config: {{i2i_published: {str(published).lower()}}}}}\n"
+    (book / "_config.yml").write_text("repository: {url: https://github.com/some/book, branch: main}\n" + setting)
+    (book / "book/boxes.md").write_text("(b1)=\n# A box\n")
+    cells = json.loads(notebooks.convert(chapter(book, "(own)=\n## Own\nSee {ref}`boxes <b1>` and {ref}`own`."), book))[
+        "cells"
+    ]
+    texts = ["".join(cell["source"]) for cell in cells]
+    assert link in texts[2]
+    assert texts[2].endswith("and Own.")  # of this notebook: words
+    assert back in texts[1]
+
+
 def test_references_become_words(book):
     text = "(here)=\n## The *losses*\nSee {ref}`here`, {ref}`them <here>`, [this](#here), {term}`players <player>`."
     assert translated(book, text) == "## The *losses*\nSee The losses, them, this, players."
@@ -176,7 +208,8 @@ def test_code_stays_as_it_is(book):
         ('# %% tags=["parameters"]\nseed: int = 0', "no comment"),
         ('# %% tags=["parameters"]\nseed = 0  # of weights', "name: type = value"),
         ('# %% tags=["parameters"]\nseed: int = pick()  # of weights', "plain value"),
-        (PARAMETERS + "# %%\n" + "x = 1\n" * 26, "26 lines of code; at most 25"),
+        (PARAMETERS + "# %%\n" + "x = 1\n" * 27, "27 lines of code; at most 26"),
+        (PARAMETERS + '# %% tags=["hide-input"]\n' + "x = 1\n" * 41, "41 lines of code; at most 40"),
         (PARAMETERS + "# %%\nplt.plot([1])", "draws a figure without"),
         (PARAMETERS + "# %%\nplots.grid({})", "draws a figure without"),
         (PARAMETERS + "# %%\n" + "\n".join(f"name_{i}" for i in range(20)), "at least as many of prose"),

@@ -70,6 +70,7 @@ class Visit:
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{address}/{path}", wait_until="networkidle")
+        self.page.wait_for_load_state("load")  # a busy machine may still read the page when its network is quiet
 
     def _refuse(self, route):
         self.foreign.append(route.request.url)
@@ -113,6 +114,100 @@ def barriers(page, without: str = "pre, math, dt.sig") -> list[str]:
         if found["impact"] in ("serious", "critical")
         for node in found["nodes"][:3]
     ]
+
+
+# --- nothing is cut at the right -----------------------------------------------------------------------------------
+
+WIDTHS = (390, 1280, 1440, 1920)
+CUT = """() => {
+  document.querySelectorAll("details").forEach((folded) => folded.open = true);
+  const column = document.querySelector("article.bd-article").getBoundingClientRect().right;
+  const parts = document.querySelectorAll(".bd-article :is(pre, math, table, th, td, svg, img, figure)");
+  return [...parts].filter((part) => {
+    const box = part.getBoundingClientRect();
+    return box.width && (box.right > column + 1 || (part.clientWidth && part.scrollWidth > part.clientWidth + 1));
+  }).map((part) => `<${part.localName}> ${part.textContent.trim().slice(0, 60)}`);
+}"""
+
+
+def cut(page) -> dict[int, list[str]]:
+    """For each width: the pieces of code, formulas, tables and pictures of which a part is out of sight."""
+    found = {}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        found[width] = page.evaluate(CUT)
+    return found
+
+
+def test_no_code_formula_or_table_is_cut_at_any_width(site, address, browser):
+    wrong = []
+    for name in site.pages():
+        with Visit(browser, address, f"{name}.html") as visit:
+            found = cut(visit.page)
+        print(name, {width: len(parts) for width, parts in found.items()})
+        wrong += [f"{name} at {width}: {part}" for width, parts in found.items() for part in parts]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "<pre style='white-space: pre'>" + "long = 'line' " * 40 + "</pre>",
+        "<div class='math'><math display='block'><mrow>" + "<mi>x</mi><mo>+</mo>" * 90 + "</mrow></math></div>",
+        "<table><tr><td>narrow</td><td><div style='width: 130em'>wide</div></td></tr></table>",
+        "<details><summary>folded</summary><pre style='white-space: pre'>" + "long " * 99 + "</pre></details>",
+    ],
+    ids=["code", "formula", "table", "folded code"],
+)
+def test_what_is_cut_would_be_found(address, browser, planted):
+    with Visit(browser, address, "book/index.html") as visit:
+        assert not any(cut(visit.page).values())
+        visit.page.evaluate("part => document.querySelector('article').insertAdjacentHTML('beforeend', part)", planted)
+        assert all(cut(visit.page).values())
+
+
+def test_a_line_of_84_columns_stays_one_line_on_a_desktop(address, browser):
+    code = "<div class='cell_input'><div class='highlight'><pre>{}</pre></div></div>"
+    with Visit(browser, address, "chapters/01_pix2pix.html", viewport={"width": 1280, "height": 800}) as visit:
+        add = "part => document.querySelector('article').insertAdjacentHTML('beforeend', part)"
+        for columns in (1, 84, 200):
+            visit.page.evaluate(add, code.format("m" * columns))
+        short, full, long = [part.bounding_box()["height"] for part in visit.page.locator("pre").all()[-3:]]
+    assert short == full < long
+
+
+def test_the_search_field_is_in_reach_on_a_chapter_s_page(address, browser):
+    with Visit(browser, address, "chapters/02_cyclegan.html", viewport={"width": 1280, "height": 800}) as visit:
+        field = visit.page.locator(".bd-sidebar-primary .search-button-field").first.bounding_box()
+    assert field
+    assert 0 <= field["y"] <= 800 - field["height"]
+
+
+def test_pictures_of_a_grid_are_large_and_its_titles_do_not_collide(address, browser):
+    for width in (390, 1280):
+        with Visit(browser, address, "chapters/01_pix2pix.html", viewport={"width": width, "height": 800}) as visit:
+            tiles = visit.page.locator(".i2i-grid img")
+            assert tiles.count()
+            sides = tiles.evaluate_all("every => every.map(tile => tile.getBoundingClientRect().width)")
+            crowded = visit.page.locator(".i2i-grid span:visible").evaluate_all(
+                "every => every.filter(title => title.scrollWidth > title.clientWidth + 1).length"
+            )
+        assert min(side for side in sides if side) >= 128
+        assert crowded == 0
+
+
+def test_before_and_after_can_be_dragged(address, browser):
+    with Visit(browser, address, "book/index.html", viewport=PHONE) as visit:
+        box = visit.page.locator(".i2i-compare").first
+        line, after = box.locator("input"), box.locator("img").nth(1)
+        assert line.get_attribute("aria-label")
+        for place in ("20", "80"):
+            line.fill(place)
+            clip = after.evaluate("part => getComputedStyle(part).clipPath")
+            assert clip == f"inset(0px 0px 0px {place}%)"
+    with Visit(browser, address, "book/index.html", java_script_enabled=False) as visit:
+        first, second = [part.bounding_box() for part in visit.page.locator(".i2i-compare").first.locator("img").all()]
+        assert second["y"] >= first["y"] + first["height"]
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -170,8 +265,8 @@ def test_the_keyboard_is_enough(address, browser):
 
 def test_an_address_with_an_anchor_opens_at_its_place(address, browser):
     with Visit(browser, address, "chapters/01_pix2pix.html#p8", viewport=PHONE) as visit:
-        top = visit.page.evaluate("document.getElementById('p8').getBoundingClientRect().top")
-        assert -5 <= top <= PHONE["height"] / 2
+        in_sight = "height => { const y = p8.getBoundingClientRect().top; return -5 <= y && y <= height / 2; }"
+        visit.page.wait_for_function(in_sight, arg=PHONE["height"], timeout=10_000)
 
 
 def test_touch_targets_are_wide_enough_for_a_finger(address, browser):
@@ -197,13 +292,14 @@ def test_a_slider_shows_one_frame_at_a_time_and_is_announced(site, address, brow
             slider, frames = box.locator("input[type=range]"), box.locator("figure:visible")
             assert slider.get_attribute("aria-label")
             assert frames.count() == 1
+            slider.focus()
+            visit.page.keyboard.press("End")
             last = frames.inner_text()
             slider.fill("0")
             assert frames.count() == 1
             assert frames.inner_text() != last
             assert slider.get_attribute("aria-valuetext") == frames.inner_text()
             assert slider.bounding_box()["height"] >= 44
-            slider.focus()
             visit.page.keyboard.press("End")
             assert frames.inner_text() == last
             visit.page.keyboard.press("ArrowLeft")

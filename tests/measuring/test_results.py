@@ -85,12 +85,38 @@ def test_the_table_of_claims_has_every_seed_and_what_it_decides(monkeypatch):
     monkeypatch.setattr(results, "claims", lambda chapter: book)
     header, lines = results.claims_table("01_toy")
     assert {len(header), *map(len, lines)} == {5}
-    assert {line[2] for line in lines} == {"iou higher by 0.1", "x higher by 0.1"}
-    assert [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in line[-2:]] for line in lines] == [
-        ["0.5 → 0.7, 0.5 → no number", "1 of 2"],
-        ["0.45 → 0.5", "0 of 1 (no longer expected)"],
-        ["", "not run yet (no longer expected)"],
+    assert [line[4] for line in lines] == [
+        "iou higher by 0.1",
+        "iou higher by 0.1 (no longer expected)",
+        "x higher by 0.1 (no longer expected)",
     ]
+    assert [(line[0], line[3].replace("\N{NO-BREAK SPACE}", " ")) for line in lines] == [
+        ("✗ **not held**: reached on 1 of 2", "0.5 → 0.7, 0.5 → no number"),
+        ("✗ **not held**: reached on 0 of 1", "0.45 → 0.5"),
+        ("**not run yet**", ""),
+    ]
+    assert [line[1] for line in lines] == ["a beats b", "a beats b *(the chapter's own run)*", "a beats b"]
+    monkeypatch.setattr(results, "claims", lambda chapter=None: book)
+    header, (toy, total) = results.claims_totals({"01_toy": "1. toy"})
+    assert header == ["chapter", "held", "not held", "not judged", "not run yet", "claims"]
+    assert (toy, total) == (["1. toy", 0, 2, 0, 1, 3], ["**all**", 0, 2, 0, 1, 3])
+    # what the book still says, and its numbers deny, stops the building of the site
+    (said,) = results.contradictions()
+    assert "claim swept says 'a beats b', and iou says no: 0.5 → 0.7, 0.5 → no number" in said
+
+
+def test_a_claim_that_is_no_longer_expected_and_holds_everywhere_is_a_contradiction_too(monkeypatch):
+    claim = Claim("x", "01_toy", "a beats b", "iou", "a", "b", "higher", 0.1, expected=False)
+    rows = [
+        {"chapter": "01_toy", "arm": arm, "seed": seed, "metrics": {"method": {"iou": value}}}
+        for arm, value in (("a", 0.7), ("b", 0.5))
+        for seed in range(3)
+    ]
+    monkeypatch.setattr(results, "claims", lambda chapter=None: [claim])
+    monkeypatch.setattr(results, "sweep", lambda name: rows)
+    assert "no longer expected, and holds on every seed" in results.contradictions()[0]
+    monkeypatch.setattr(results, "sweep", lambda name: rows[:2])  # one seed is too few to say so
+    assert results.contradictions() == []
 
 
 def test_a_sweep_that_nobody_has_made_has_no_rows():

@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from i2i_tutor.data import digits, facades, unpaired
-from i2i_tutor.methods import KNOWN, cyclegan, dann, pix2pix, pixelda
+from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, pix2pix, pixelda
 from i2i_tutor.training import autocast, make_optimisers, play
 
 CYCLEGAN = replace(cyclegan.RECIPES["smoke"], lambda_identity=0.5), partial(unpaired.train, "safari")
@@ -20,6 +20,7 @@ GAMES = {
     pixelda.PixelDA: PIXELDA,
     pixelda.TaskAlone: (PIXELDA[0], partial(digits.labelled, "digits")),
     dann.DANN: PIXELDA,
+    aggan.AGGAN: (aggan.RECIPES["smoke"], partial(unpaired.train, "safari")),
 }
 OF_LOSSES = {"softplus", "_log_softmax", "nll_loss_forward", "mean", "var", "abs"}  # the networks use none of these
 

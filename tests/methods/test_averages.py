@@ -13,7 +13,8 @@ from i2i_tutor.data import facades
 from i2i_tutor.data.images import resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.film import Film, strip
-from i2i_tutor.methods import METHODS, cyclegan, pix2pix
+from i2i_tutor.methods import METHODS, aggan, cyclegan, pix2pix
+from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import AveragingRecipe
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
@@ -24,8 +25,15 @@ RECIPES = {
     Pix2Pix: replace(pix2pix.RECIPES["smoke"], base=4, average=0.75),
     CycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AdversarialCycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
+    AGGAN: replace(aggan.RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, average=0.75),
 }
-GENERATORS = {Pix2Pix: ["generator"], CycleGAN: ["g_ab", "g_ba"], AdversarialCycleGAN: ["g_ab", "g_ba"]}
+BOTH = ["g_ab", "g_ba"]
+GENERATORS = {
+    Pix2Pix: ["generator"],
+    CycleGAN: BOTH,
+    AdversarialCycleGAN: BOTH,
+    AGGAN: [*BOTH, "attention_a", "attention_b"],
+}
 
 
 @pytest.fixture(params=RECIPES, ids=lambda game: game.name)
@@ -128,8 +136,9 @@ def test_only_networks_that_play_have_gradients_and_optimisers(game):
 
 
 def test_the_average_translates_and_the_live_network_plays(game):
-    method, x = played(make(game, **({"dropout_layers": 0} if game is Pix2Pix else {}))), batch()["a"]
-    for number, name in enumerate(GENERATORS[game]):
+    plain = {Pix2Pix: {"dropout_layers": 0}, AGGAN: {"attention": False}}  # so that a generator alone translates
+    method, x = played(make(game, **plain.get(game, {}))), batch()["a"]
+    for number, name in enumerate(method.averages):
         direction = method.directions[number] if method.directions else None
         with torch.no_grad():
             live, average = getattr(method, name)(x), method.averages[name](x)

@@ -1,0 +1,375 @@
+"""AGGAN: Mejjati, Richardt, Tompkin, Cosker, Kim, *Unsupervised Attention-guided Image-to-Image Translation*,
+NeurIPS 2018.
+
+CycleGAN with an attention network per domain: a map in 0..1 says where the generator's pixels are pasted, and all other
+pixels stay as they were. From the switch on the discriminators see attended pixels only, and the maps stay as they are.
+
+It extends CycleGAN: pools, cycle and adversarial terms are the same, and ``attention=False`` *is* a CycleGAN with these
+networks. Networks, order of the moves and defaults follow the official TensorFlow code, except that the "same" padding
+of its strided convolutions adds below and on the right, ours on all sides (equal shapes, windows one pixel apart).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from i2i_tutor import losses, processes, schedules
+from i2i_tutor.contract import check_choice, check_images, check_input
+from i2i_tutor.methods.base import WIDTH, OptimiserFactory, Scene, Terms, Turn
+from i2i_tutor.methods.cyclegan import CycleGAN, CycleGANRecipe, Side
+from i2i_tutor.nn.layers import INITIAL_STD, in_mode
+from i2i_tutor.parameters import ParameterError, Range
+from i2i_tutor.schedules import Schedule
+
+KERNELS = {"paper": (3, 3, 7), "code": (1, 1, 1)}  # of the three last convolutions of an attention network
+MEMORY = 0.98  # decay of the running share of attended pixels
+
+
+@dataclass(frozen=True)
+class AGGANRecipe(CycleGANRecipe):
+    """The numbers of AGGAN. The defaults are the official code's, for horses and zebras at 256 px."""
+
+    steps: int = 133_400  # 100 epochs, the learning rate falling over the last 50
+    epoch: int = 1334  # horse2zebra
+    learning_rate: float = 1e-4
+    base: int = 32  # "ngf"
+    lambda_identity: float = 0.0
+    discriminator_base: Annotated[int, WIDTH, "channels of the first layer of a discriminator"] = 64  # "ndf"
+    first_norm: Annotated[bool, "instance norm behind the first layer of the discriminators, too"] = True
+    attention: Annotated[bool, "attention networks (True), or maps of ones: CycleGAN with these networks"] = True
+    attention_base: Annotated[int, WIDTH, "channels of the first layer of an attention network"] = 32
+    # The paper's kernels never ran: the official decoder's are 1 x 1, so that a map is constant on 4 x 4 pixels
+    attention_kernels: Annotated[Literal["paper", "code"], "of the decoder: 3, 3, 7 pixels, or 1, 1, 1 as it ran"] = (
+        "code"
+    )
+    attention_rate: Annotated[float, Range(1e-9, 1), "learning rate of the attention networks"] = 1e-4
+    threshold: Annotated[float, Range(0, 1), "what the map must reach for the discriminators to see a pixel"] = 0.1
+    switch: Annotated[float, Range(0, 1), "part of the steps before the discriminators are attended; 1: never"] = 0.3
+    # Not the paper's, which counts epochs alone
+    switch_share: Annotated[float, Range(0, 1), "of attended pixels, above which the switch waits; 1: it does not"] = (
+        1.0
+    )
+    freeze: Annotated[bool, "attention stays as it is after the switch"] = True
+    norm_off: Annotated[bool, "no norm in the discriminators after the switch"] = True
+    together: Annotated[bool, "both generators move in one turn (False: each in its own, as in the code)"] = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.adversarial or self.lambda_identity:
+            raise ParameterError(
+                "AGGAN has discriminators and no identity terms; set adversarial=True, lambda_identity=0"
+            )
+
+    def rates(self) -> Schedule:
+        """The official stairs if epochs are counted (of 100, epoch 75 has half the rate, the last a fiftieth)."""
+        if self.epoch == 0:
+            return super().rates()
+        epochs = self.steps // self.epoch
+        falling = round(epochs * self.decay)
+        if not falling:
+            return schedules.constant
+        return lambda step: max(0.0, 1 - max(0, step // self.epoch - (epochs - falling)) / falling)
+
+
+RECIPES = {
+    "smoke": AGGANRecipe(
+        size=32, load_size=36, batch=2, steps=4, epoch=0, base=4, blocks=1, patch_layers=1, discriminator_base=4,
+        attention_base=4, learning_rate=1e-3, attention_rate=1e-3, switch=0.5, average=0.99,
+    ),
+    # Smaller pictures and networks, higher rates, both generators in one turn, which spares a second pass through all
+    # networks. Not tuned yet: its chapter is missing.
+    "fast": AGGANRecipe(
+        size=48, load_size=54, batch=2, steps=1000, epoch=0, base=16, blocks=3, patch_layers=2, discriminator_base=24,
+        first_norm=False, attention_base=16, attention_kernels="paper", learning_rate=5e-4, attention_rate=2e-4,
+        switch=1.0, switch_share=0.5, together=True, average=0.99,
+    ),
+    "paper": AGGANRecipe(),
+}  # fmt: skip
+
+
+# --- the networks --------------------------------------------------------------------------------------------------
+
+
+def _draw(network: nn.Module) -> None:
+    """Weights from a normal distribution of 0.02 cut at two deviations, norm scales around 1, biases and shifts 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.InstanceNorm2d):
+            assert module.weight is not None
+            assert module.bias is not None
+            mean = float(isinstance(module, nn.InstanceNorm2d))
+            low, high = mean - 2 * INITIAL_STD, mean + 2 * INITIAL_STD
+            nn.init.trunc_normal_(module.weight, mean, INITIAL_STD, low, high)
+            nn.init.zeros_(module.bias)
+
+
+def _layer(*layers: nn.Module, width: int) -> list[nn.Module]:
+    return [*layers, nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with instance norm, added to their input, and a ReLU after the sum."""
+
+    def __init__(self, width: int, padding: type[nn.Module]):
+        super().__init__()
+
+        def convolution() -> list[nn.Module]:
+            return [padding(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width, affine=True)]
+
+        self.branch = nn.Sequential(*convolution(), nn.ReLU(), *convolution())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.branch(x))
+
+
+class Generator(nn.Module):
+    """F: CycleGAN's residual generator with half its width, zeros at the borders and affine instance norms.
+
+    Shape: ``(N, 3, H, W)`` → ``(N, 3, H, W)`` in [-1, 1], H and W multiples of 4. 2,855,811 weights at base 32 with 9
+    blocks.
+    """
+
+    def __init__(self, base: int = 32, blocks: int = 9):
+        super().__init__()
+        layers = _layer(nn.Conv2d(3, base, 7, padding=3), width=base)
+        for width in (2 * base, 4 * base):
+            layers += _layer(nn.Conv2d(width // 2, width, 3, 2, 1), width=width)
+        layers += [Residual(4 * base, nn.ZeroPad2d) for _ in range(blocks)]
+        for width in (2 * base, base):
+            layers += _layer(nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1), width=width)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(base, 3, 7, padding=3), nn.Tanh())
+        _draw(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
+        height, width = image.shape[-2:]
+        if height % 4 or width % 4 or min(height, width) < 8:
+            raise ValueError(f"AGGAN needs sides that are multiples of 4, at least 8; the image is {height}x{width}")
+        return self.layers(image)
+
+
+class AttentionNetwork(nn.Module):
+    """A: an image → where it shows what makes its domain. It starts near 0.5 everywhere.
+
+    Shape: ``(N, 3, H, W)`` → ``(N, 1, H, W)`` in 0..1, H and W multiples of 4. At base 32 it has 104,001 weights with
+    the kernels of the code, with which the map is constant on blocks of 4x4 pixels, and 154,689 with the paper's.
+    """
+
+    def __init__(self, base: int = 32, kernels: tuple[int, int, int] = KERNELS["code"]):
+        super().__init__()
+
+        def convolution(width_in: int, width_out: int, kernel: int) -> list[nn.Module]:
+            return [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(width_in, width_out, kernel)]
+
+        layers = _layer(nn.ReflectionPad2d(3), nn.Conv2d(3, base, 7, 2), width=base)
+        layers += _layer(nn.Conv2d(base, 2 * base, 3, 2, 1), width=2 * base)
+        layers.append(Residual(2 * base, nn.ReflectionPad2d))
+        for width, kernel in zip((2 * base, base), kernels[:2], strict=True):
+            layers += _layer(nn.Upsample(scale_factor=2), *convolution(2 * base, width, kernel), width=width)
+        self.layers = nn.Sequential(*layers, *convolution(base, 1, kernels[2]), nn.Sigmoid())
+        _draw(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        check_input(image, self)
+        return self.layers(image)
+
+
+class Discriminator(nn.Module):
+    """D: a PatchGAN with two pixels of zeros before every layer, and an instance norm that can be left out.
+
+    Shape: ``(N, 3, H, W)`` → ``(N, 1, h, w)`` logits, 35x35 at 256 px and 11x11 at 64 with 3 strided layers. 2,766,657
+    weights at base 64.
+    """
+
+    def __init__(self, base: int = 64, strided: int = 3, first_norm: bool = True):
+        super().__init__()
+        layers, width = nn.ModuleList(), 3
+        for number in range(strided + 1):
+            wider = base * min(2**number, 8)
+            norm = [nn.InstanceNorm2d(wider, affine=True)] if number or first_norm else []
+            layers.append(nn.Conv2d(width, wider, 4, 1 if number == strided else 2, 2))
+            layers.extend([*norm, nn.LeakyReLU(0.2)])
+            width = wider
+        layers.append(nn.Conv2d(width, 1, 4, padding=2))
+        self.layers = layers
+        _draw(self)
+
+    def forward(self, image: Tensor, norm: bool = True) -> Tensor:
+        check_input(image, self)
+        for layer in self.layers:
+            if norm or not isinstance(layer, nn.InstanceNorm2d):
+                image = layer(image)
+        return image
+
+
+# --- the game ------------------------------------------------------------------------------------------------------
+
+
+def compose(image: Tensor, generator: nn.Module, attention: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """The generator's pixels where the map is high, the image's where it is low; returns the picture and the map.
+
+    s' = A(s) F(s) + (1 - A(s)) s. Without an attention network the map is 1.
+    """
+    painted = generator(image)
+    where = torch.ones_like(image[:, :1]) if attention is None else attention(image).to(image.dtype)
+    return where * painted + (1 - where) * image, where
+
+
+class AGGAN(CycleGAN):
+    """The game of AGGAN. Batches hold ``a`` and ``b``, ``(N, 3, H, W)`` in [-1, 1], that have nothing in common.
+
+    Attributes:
+        switched: whether the discriminators are attended by now.
+        share: of the pixels at which the maps reach the threshold, over some fifty steps.
+
+    Both travel in the checkpoints.
+    """
+
+    name = "aggan"
+    recipe_type = AGGANRecipe
+    recipe: AGGANRecipe
+    switched: Tensor
+    share: Tensor
+
+    def __init__(self, recipe: AGGANRecipe):
+        super().__init__(recipe)
+        self.attention_a, self.attention_b = self.new_attention(), self.new_attention()
+        networks = ("attention_a", "attention_b") if recipe.attention else ()
+        self.keep_averages(recipe.average, "g_ab", "g_ba", *networks)
+        ab, ba = ("g_ab", *networks[:1]), ("g_ba", *networks[1:])
+        if recipe.together:
+            self.turns = (Turn("generator_loss", ab + ba), Turn("discriminator_loss", ("d_a", "d_b")))
+        else:
+            self.turns = (
+                *(Turn("loss_ab", ab), Turn("discriminator_loss_b", ("d_b",))),
+                *(Turn("loss_ba", ba), Turn("discriminator_loss_a", ("d_a",))),
+            )
+        self.register_buffer("switched", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("share", torch.ones(()))
+        self._switched = False  # once more, so that no step waits for the device
+
+    def new_generator(self) -> nn.Module:
+        """An untrained generator, for either direction."""
+        return Generator(self.recipe.base, self.recipe.blocks)
+
+    def new_discriminator(self) -> nn.Module:
+        """An untrained discriminator, for either side."""
+        return Discriminator(self.recipe.discriminator_base, self.recipe.patch_layers, self.recipe.first_norm)
+
+    def new_attention(self) -> nn.Module | None:
+        """An untrained attention network, for either side; None if the recipe has none."""
+        recipe = self.recipe
+        return AttentionNetwork(recipe.attention_base, KERNELS[recipe.attention_kernels]) if recipe.attention else None
+
+    def optimisers(self) -> dict[str, OptimiserFactory]:
+        """Adam for every network; the attention networks have a rate of their own."""
+        factories = super().optimisers()
+        return factories | {name: self.attention_optimiser for name in factories if name.startswith("attention")}
+
+    def attention_optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """What moves an attention network."""
+        optimiser = self.optimiser(parameters)
+        for group in optimiser.param_groups:
+            group["lr"] = self.recipe.attention_rate
+        return optimiser
+
+    def begin(self, step: int) -> tuple[Turn, ...]:
+        """All turns; after the switch the attention networks no longer move, unless the recipe lets them."""
+        if not (self._switched and self.recipe.freeze):
+            return self.turns
+        return tuple(
+            replace(turn, moves=tuple(name for name in turn.moves if not name.startswith("attention")))
+            for turn in self.turns
+        )
+
+    def forward(self, scene: Scene) -> None:
+        """Put on the scene the composed ``fake_b``, ``fake_a``, ``cycled_a``, ``cycled_b``, and the maps of the batch.
+
+        The way back looks for the other domain's object in the translated picture, so it has a map of its own.
+        """
+        scene.fake_b, scene.map_a = compose(scene.batch["a"], self.g_ab, self.attention_a)
+        scene.fake_a, scene.map_b = compose(scene.batch["b"], self.g_ba, self.attention_b)
+        scene.cycled_a = scene.cycled_b = None
+        if self.recipe.lambda_forward:
+            scene.cycled_a, _ = compose(scene.fake_b, self.g_ba, self.attention_b)
+        if self.recipe.lambda_backward:
+            scene.cycled_b, _ = compose(scene.fake_a, self.g_ab, self.attention_a)
+
+    def see(self, image: Tensor, where: Tensor) -> Tensor:
+        """What a discriminator is shown: the image; after the switch mid-grey where its map is below the threshold."""
+        return image * (where >= self.recipe.threshold) if self._switched else image
+
+    def judge(self, side: Side) -> Callable[[Tensor], Tensor]:
+        """The discriminator of a side; after the switch without norms, whose statistics the grey would distort."""
+        return partial(getattr(self, f"d_{side}"), norm=not (self._switched and self.recipe.norm_off))
+
+    def fooling_b(self, scene: Scene) -> Tensor:
+        """What D_b charges for the translations of a. The mask is the original's map: the attended place."""
+        return losses.generator_loss(self.judge("b")(self.see(scene.fake_b, scene.map_a)), self.recipe.objective)
+
+    def fooling_a(self, scene: Scene) -> Tensor:
+        """What D_a charges for the translations of b."""
+        return losses.generator_loss(self.judge("a")(self.see(scene.fake_a, scene.map_b)), self.recipe.objective)
+
+    def generator_loss(self, scene: Scene) -> Terms:
+        """What both generators, with their attention, minimise if they move together."""
+        return {"gan_ab": self.fooling_b(scene), "gan_ba": self.fooling_a(scene)} | self.cycle_terms(scene)
+
+    def loss_ab(self, scene: Scene) -> Terms:
+        """What G from a to b and the attention of a minimise by themselves: their own GAN term and both cycles."""
+        return {"gan_ab": self.fooling_b(scene)} | self.cycle_terms(scene)
+
+    def loss_ba(self, scene: Scene) -> Terms:
+        """The same the other way round, on pictures made anew: the networks of the other way have moved."""
+        self(scene)
+        again = {f"{name}_again": term for name, term in self.cycle_terms(scene).items()}
+        return {"gan_ba": self.fooling_a(scene)} | again
+
+    def discriminator_loss(self, scene: Scene) -> Terms:
+        """What both discriminators minimise, the fakes drawn from the pools together with their maps."""
+        return self.discriminator_loss_a(scene) | self.discriminator_loss_b(scene)
+
+    def discriminator_loss_a(self, scene: Scene) -> Terms:
+        """What D_a minimises."""
+        shown = self.see(*self.pool_a.query(scene.fake_a, scene.map_b))
+        return {"d_a": self.tell_apart(self.judge("a"), self.see(scene.batch["a"], scene.map_a), shown)}
+
+    def discriminator_loss_b(self, scene: Scene) -> Terms:
+        """What D_b minimises."""
+        shown = self.see(*self.pool_b.query(scene.fake_b, scene.map_a))
+        return {"d_b": self.tell_apart(self.judge("b"), self.see(scene.batch["b"], scene.map_b), shown)}
+
+    def end(self, scene: Scene) -> None:
+        """Look how much is attended, and switch if it is time."""
+        recipe = self.recipe
+        if not recipe.attention:
+            return
+        reached = torch.stack([(where >= recipe.threshold).float().mean() for where in (scene.map_a, scene.map_b)])
+        self.share.lerp_(processes.mean(reached.mean()).to(self.share.dtype), 1 - MEMORY)
+        if not self._switched and recipe.switch < 1 and scene.step + 1 >= round(recipe.switch * recipe.steps):
+            self._switched = recipe.switch_share == 1 or float(self.share) <= recipe.switch_share
+            self.switched.fill_(self._switched)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._switched = bool(self.switched)
+
+    def translation(self, image: Tensor, direction: str | None) -> Tensor:
+        """The composed picture. Height and width are multiples of 4."""
+        return self._composed(image, direction)[0]
+
+    def attention_map(self, image: Tensor, direction: str | None = None) -> Tensor:
+        """Where ``translate`` pastes, ``(N, 1, H, W)`` in 0..1. Arguments and errors are those of ``translate``."""
+        direction = self.directions[0] if direction is None else direction
+        check_choice("direction", direction, self.directions)
+        check_images(image)
+        with torch.no_grad(), in_mode(self, training=False):
+            return self._composed(image, direction)[1]
+
+    def _composed(self, image: Tensor, direction: str | None) -> tuple[Tensor, Tensor]:
+        generator, attention = ("g_ab", "attention_a") if direction == "AtoB" else ("g_ba", "attention_b")
+        return compose(image, self.averaged(generator), self.averaged(attention) if self.recipe.attention else None)

@@ -1,0 +1,440 @@
+"""AGGAN: the check points of the paper's sheet, the order of the moves, and the switch.
+
+Steps are played in fp32, whatever "auto" would be here; where two ways of computing are compared, in fp64.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from i2i_tutor.data.streams import Stream
+from i2i_tutor.methods import build
+from i2i_tutor.methods.aggan import AGGAN, KERNELS, RECIPES, AGGANRecipe, AttentionNetwork, Discriminator, compose
+from i2i_tutor.methods.base import Scene
+from i2i_tutor.nn import count_parameters
+from i2i_tutor.parameters import ParameterError
+from i2i_tutor.training import fit, make_optimisers, play
+
+TINY = replace(RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, steps=8, switch=1.0)
+BOTH = [False, True]  # together
+NETWORKS = ("g_ab", "g_ba", "attention_a", "attention_b", "d_a", "d_b")
+
+
+def batch(count=2, size=32, seed=0, dtype=torch.float32):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, size, size, generator=draw, dtype=dtype) * 2 - 1
+    return {"a": images[0], "b": images[1]}
+
+
+def method(seed=0, **changes):
+    torch.manual_seed(seed)
+    return AGGAN(replace(TINY, **changes))
+
+
+def scene_of(game, data):
+    scene = Scene(data, 0)
+    game(scene)
+    return scene
+
+
+def weights(game, *networks):
+    return {name: [p.detach().clone() for p in getattr(game, name).parameters()] for name in networks or NETWORKS}
+
+
+def moved(game, before):
+    """The names of the networks whose weights are others than before."""
+    return {
+        name
+        for name, old in before.items()
+        if any(not torch.equal(p, q) for p, q in zip(getattr(game, name).parameters(), old, strict=True))
+    }
+
+
+def switched(game):
+    game._switched = True
+    game.switched.fill_(True)
+    return game
+
+
+class Painted(nn.Module):
+    """A generator that paints everything in one tone."""
+
+    def __init__(self, tone=0.5):
+        super().__init__()
+        self.tone = nn.Parameter(torch.tensor(tone))
+
+    def forward(self, image):
+        return torch.zeros_like(image) + self.tone
+
+
+class Map(nn.Module):
+    """An attention network that knows its map already: ``value`` in the left half, 0 in the right."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, image):
+        where = torch.zeros_like(image[:, :1])
+        where[..., : image.shape[-1] // 2] = self.value
+        return where
+
+
+class Says(nn.Module):
+    """A discriminator of one opinion."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, image, norm=True):
+        return self.logits.expand(len(image), 1, 1, -1)
+
+
+# --- the networks --------------------------------------------------------------------------------------------------
+
+
+def test_the_paper_profile_is_the_papers_networks():
+    recipe = RECIPES["paper"]
+    with torch.device("meta"):
+        game, nominal = AGGAN(recipe), AttentionNetwork(32, KERNELS["paper"])
+    assert count_parameters(game.g_ab) == count_parameters(game.g_ba) == 2_855_811
+    assert count_parameters(game.attention_a) == count_parameters(game.attention_b) == 104_001
+    assert count_parameters(nominal) == 154_689
+    assert count_parameters(game.d_a) == count_parameters(game.d_b) == 2_766_657
+    assert count_parameters(game) == 11_452_938
+    norms = sum(count_parameters(part) for part in game.d_a.modules() if isinstance(part, nn.InstanceNorm2d))
+    assert count_parameters(game.d_a) - norms == 2_764_737
+    assert (recipe.lambda_forward, recipe.lambda_backward, recipe.lambda_identity, recipe.pool) == (10, 10, 0, 50)
+    assert (recipe.learning_rate, recipe.attention_rate, recipe.beta1, recipe.batch) == (1e-4, 1e-4, 0.5, 1)
+    assert (recipe.threshold, round(recipe.switch * recipe.steps)) == (0.1, 30 * 1334)
+
+
+@pytest.mark.parametrize(("side", "patches"), [(256, 35), (64, 11)])
+def test_a_discriminator_has_as_many_patches_as_the_official_one(side, patches):
+    with torch.device("meta"):
+        assert Discriminator()(torch.zeros(1, 3, side, side)).shape == (1, 1, patches, patches)
+
+
+def test_the_rate_falls_in_the_official_stairs():
+    rates = RECIPES["paper"].rates()
+    found = [rates(epoch * 1334) * 1e-4 for epoch in (0, 49, 75, 99)]
+    assert found == pytest.approx([1e-4, 1e-4, 5e-5, 2e-6])
+    assert replace(RECIPES["paper"], decay=0.0).rates()(133_399) == 1
+    assert replace(RECIPES["paper"], epoch=0).rates()(0) == 1
+
+
+def test_a_map_has_one_channel_and_begins_undecided():
+    torch.manual_seed(0)
+    where = AttentionNetwork(8)(batch(size=64)["a"]).detach()
+    assert where.shape == (2, 1, 64, 64)
+    assert 0 < where.min() < where.max() < 1
+    assert where.mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("kernels", "coarse"), [("code", True), ("paper", False)])
+def test_the_map_of_the_code_is_constant_on_four_by_four_pixels(kernels, coarse):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        where = AttentionNetwork(4, KERNELS[kernels])(batch()["a"])
+    blocks = where.unfold(2, 4, 4).unfold(3, 4, 4).flatten(-2)  # (N, 1, 8, 8, 16)
+    assert bool((blocks == blocks[..., :1]).all()) == coarse
+
+
+def test_weights_are_drawn_as_in_the_official_code():
+    game = method(base=16, discriminator_base=16, attention_base=16)
+    for name in NETWORKS:
+        parts = list(getattr(game, name).modules())
+        drawn = torch.cat([p.weight.detach().flatten() for p in parts if isinstance(p, nn.Conv2d | nn.ConvTranspose2d)])
+        scales = torch.cat([p.weight.detach() for p in parts if isinstance(p, nn.InstanceNorm2d)])
+        assert drawn.abs().max() <= 0.04
+        assert (scales - 1).abs().max() <= 0.0401
+        assert float(drawn.std()) == pytest.approx(0.02 * 0.88, rel=0.05)  # the tails are cut at two deviations
+        assert scales.std() > 0.01
+        assert all((p.bias == 0).all() for p in parts if hasattr(p, "bias"))
+
+
+def test_a_discriminator_without_norm_sees_how_bright_a_picture_is():
+    torch.manual_seed(0)
+    judge, image = Discriminator(4, 2).double(), batch(dtype=torch.double)["a"]
+    with torch.no_grad():
+        assert not torch.allclose(judge(image, norm=False), judge(image * 0.5, norm=False), rtol=1e-3)
+        first = judge.layers[1](judge.layers[0](image)), judge.layers[1](judge.layers[0](image * 0.5))
+    assert torch.allclose(*first, atol=0.02)  # the first norm takes the contrast away (but for its epsilon and biases)
+
+
+@pytest.mark.parametrize("side", [30, 4])
+def test_a_side_that_does_not_fit_is_refused_in_one_sentence(side):
+    with pytest.raises(ValueError, match=f"multiples of 4, at least 8; the image is {side}x{side}"):
+        method().translate(torch.zeros(1, 3, side, side))
+
+
+# --- composition ---------------------------------------------------------------------------------------------------
+
+
+def test_pixels_are_pasted_where_the_map_is_high_and_copied_where_it_is_low():
+    image, painted = batch()["a"], Painted(0.5)
+    with torch.no_grad():
+        picture, where = compose(image, painted, Map(1.0))
+        half, _ = compose(image, painted, Map(0.25))
+        everywhere, ones = compose(image, painted, None)
+    assert where.shape == (2, 1, 32, 32)
+    assert torch.equal(picture[..., 16:], image[..., 16:])
+    assert torch.equal(picture[..., :16], torch.full_like(image[..., :16], 0.5))
+    assert torch.allclose(half[..., :16], 0.25 * 0.5 + 0.75 * image[..., :16])
+    assert torch.equal(everywhere, torch.full_like(image, 0.5))
+    assert bool((ones == 1).all())
+
+
+def test_a_map_of_zeros_is_the_identity_and_its_cycle_costs_nothing():
+    game, data = method(), batch()
+    game.attention_a = game.attention_b = Map(0.0)
+    scene = scene_of(game, data)
+    assert torch.equal(scene.fake_b, data["a"])
+    assert [float(term.detach()) for term in game.cycle_terms(scene).values()] == [0, 0]
+
+
+def test_the_second_hop_looks_with_the_other_attention_network():
+    game, data = method().double(), batch(dtype=torch.double)
+    scene = scene_of(game, data)
+    with torch.no_grad():
+        fake, where = compose(data["a"], game.g_ab, game.attention_a)
+        back, _ = compose(fake, game.g_ba, game.attention_b)
+        wrong, _ = compose(fake, game.g_ba, game.attention_a)
+    assert torch.equal(scene.fake_b, fake)
+    assert torch.equal(scene.map_a, where)
+    assert torch.equal(scene.cycled_a, back)
+    assert not torch.allclose(back, wrong)
+
+
+def test_a_cycle_that_is_two_off_costs_twenty():
+    game, data = method(), batch()
+    scene = scene_of(game, data)
+    scene.cycled_a, scene.cycled_b = data["a"] + 2, data["b"] - 2
+    assert [float(term.detach()) for term in game.cycle_terms(scene).values()] == pytest.approx([20, 20])
+
+
+def test_least_squares_are_those_of_the_sheet():
+    game = method(together=True)
+    game.d_b = game.d_a = Says([0.4])
+    scene = scene_of(game, batch())
+    real, fake = torch.tensor([0.4]), torch.tensor([0.7])
+    assert float(game.tell_apart(lambda logits: logits, real, fake)) == pytest.approx(0.425)
+    game.d_b = Says([1.0, 1.0, 0.0])
+    assert float(game.generator_loss(scene)["gan_ab"].detach()) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_translating_is_composing_and_the_map_can_be_asked_for(average):
+    game, image = method(average=average), batch()["a"]
+    play(game, make_optimisers(game), batch(), 0)
+    for direction, networks in {"AtoB": ("g_ab", "attention_a"), "BtoA": ("g_ba", "attention_b")}.items():
+        with torch.no_grad():
+            picture, where = compose(
+                image, *(game.averages[name] if average else getattr(game, name) for name in networks)
+            )
+        assert torch.equal(game.translate(image, direction), picture)
+        assert torch.equal(game.attention_map(image, direction), where)
+    assert torch.equal(game.attention_map(image), game.attention_map(image, "AtoB"))
+    with pytest.raises(ValueError, match="direction is 'there'"):
+        game.attention_map(image, "there")
+    with pytest.raises(ValueError, match=r"expected \[-1, 1\]"):
+        game.attention_map(image * torch.nan)
+
+
+# --- the moves -----------------------------------------------------------------------------------------------------
+
+
+def test_four_turns_in_the_official_order_and_two_if_both_generators_move_together():
+    assert [turn.moves for turn in method().turns] == [
+        ("g_ab", "attention_a"),
+        ("d_b",),
+        ("g_ba", "attention_b"),
+        ("d_a",),
+    ]
+    assert [turn.moves for turn in method(together=True).turns] == [
+        ("g_ab", "attention_a", "g_ba", "attention_b"),
+        ("d_a", "d_b"),
+    ]
+
+
+def test_each_turn_moves_its_own_networks_and_nobody_else():
+    game, data = method(), batch()
+    optimisers, scene = make_optimisers(game), scene_of(game, data)
+    for turn in game.turns:
+        before = weights(game)
+        sum(getattr(game, turn.loss)(scene).values()).backward(
+            inputs=[p for name in turn.moves for p in getattr(game, name).parameters()]
+        )
+        for name in turn.moves:
+            optimisers[name].step()
+            optimisers[name].zero_grad()
+        assert moved(game, before) == set(turn.moves)
+
+
+def test_the_second_generator_sees_what_the_first_has_become():
+    game, data = method().double(), batch(dtype=torch.double)
+    scene = scene_of(game, data)
+    before = scene.fake_b
+    with torch.no_grad():
+        game.g_ab.layers[-2].bias += 0.5
+    game.loss_ba(scene)
+    assert not torch.allclose(scene.fake_b, before)
+    assert torch.equal(scene.fake_b, compose(data["a"], game.g_ab, game.attention_a)[0])
+
+
+def test_attention_learns_at_its_own_rate():
+    optimisers = make_optimisers(method(learning_rate=1e-3, attention_rate=1e-5))
+    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in optimisers.items()}
+    assert rates == dict.fromkeys(NETWORKS, 1e-3) | {"attention_a": 1e-5, "attention_b": 1e-5}
+
+
+def test_without_attention_it_is_cyclegan_with_these_networks():
+    game, data = method(attention=False, switch=0.0), batch()
+    scene = scene_of(game, data)
+    assert torch.allclose(scene.fake_b, game.g_ab(data["a"]))
+    assert {name for turn in game.turns for name in turn.moves} == {"g_ab", "g_ba", "d_a", "d_b"}
+    assert bool((game.attention_map(data["a"]) == 1).all())
+    play(game, make_optimisers(game), data, 0)
+    assert not game.switched
+
+
+def test_image_and_map_stay_together_in_the_pool():
+    game = method(pool=3, threshold=0.5)
+    torch.manual_seed(0)
+    for number in range(40):
+        tone = (number % 7) / 7
+        image, where = torch.full((2, 3, 8, 8), tone), torch.full((2, 1, 8, 8), tone)
+        shown, its_map = game.pool_b.query(image, where)
+        assert torch.equal(shown[:, :1], its_map)
+        if number == 0:
+            assert torch.equal(shown, image)
+
+
+# --- the switch ----------------------------------------------------------------------------------------------------
+
+
+def test_before_the_switch_a_discriminator_sees_everything_and_after_it_what_is_attended():
+    game, image = method(threshold=0.1), batch()["a"]
+    where = Map(0.1)(image)  # exactly at the threshold: kept
+    assert torch.equal(game.see(image, where), image)
+    shown = switched(game).see(image, where)
+    assert torch.equal(shown[..., :16], image[..., :16])
+    assert bool((shown[..., 16:] == 0).all())  # mid-grey, not black
+    disturbed = image.clone()
+    disturbed[..., 16:] = 1.0
+    assert torch.equal(game.judge("a")(shown), game.judge("a")(game.see(disturbed, where)))
+
+
+def test_a_threshold_of_zero_shows_everything():
+    image = batch()["a"]
+    assert torch.equal(switched(method(threshold=0.0)).see(image, Map(0.0)(image)), image)
+
+
+@pytest.mark.parametrize("together", BOTH)
+@pytest.mark.parametrize("freeze", [True, False])
+def test_after_the_switch_attention_stays_and_the_others_move(together, freeze):
+    game = switched(method(together=together, freeze=freeze))
+    before = weights(game)
+    play(game, make_optimisers(game), batch(), 5)
+    assert moved(game, before) == set(NETWORKS) - ({"attention_a", "attention_b"} if freeze else set())
+
+
+@pytest.mark.parametrize(("off", "idle"), [(True, True), (False, False)])
+def test_after_the_switch_the_norms_of_the_discriminators_idle(off, idle):
+    game = switched(method(norm_off=off))
+    norms = [part for part in game.d_a.modules() if isinstance(part, nn.InstanceNorm2d)]
+    before = [norm.weight.detach().clone() for norm in norms]
+    play(game, make_optimisers(game), batch(), 5)
+    assert norms
+    assert all(torch.equal(norm.weight, old) for norm, old in zip(norms, before, strict=True)) == idle
+
+
+@pytest.mark.parametrize("together", BOTH)
+def test_the_switch_comes_after_its_part_of_the_steps(together):
+    game = method(together=together, switch=0.5)
+    optimisers, found = make_optimisers(game), []
+    for step in range(6):
+        play(game, optimisers, batch(seed=step), step)
+        found.append(bool(game.switched))
+    assert found == [False, False, False, True, True, True]
+
+
+def test_a_switch_of_one_never_comes():
+    game = method(switch=1.0)
+    for step in range(10):
+        game.end(scene_with_maps(0.0, step))
+    assert not game.switched
+
+
+def scene_with_maps(value, step):
+    scene = Scene({}, step)
+    scene.map_a = scene.map_b = torch.full((1, 1, 8, 8), value)
+    return scene
+
+
+def test_the_switch_waits_for_maps_that_leave_most_of_the_picture_alone():
+    game = method(switch=0.0, switch_share=0.5)
+    for step in range(30):
+        game.end(scene_with_maps(0.9, step))
+    assert not game.switched
+    waited = 0
+    while not game.switched and waited < 200:
+        game.end(scene_with_maps(0.01, 30 + waited))
+        waited += 1
+    assert 20 < waited < 60  # until the running share has halved
+    assert game.share <= 0.5
+
+
+@pytest.mark.parametrize("together", BOTH)
+def test_a_training_resumed_across_the_switch_ends_bit_for_bit_like_one_in_one_go(tmp_path, together):
+    def run(folder, steps, resume=False):
+        game = method(3, together=together, switch=0.5, average=0.5)
+        data = Stream(lambda position, rng: batch(seed=position), seed=0)
+        fit(game, data, steps, folder=folder, resume=resume, save_every=3, progress=False, precision="fp32")
+        return game
+
+    whole = run(tmp_path / "whole", 8)
+    for steps in (3, 5, 8):  # before the switch, just after it, to the end
+        parts = run(tmp_path / "parts", steps, resume=steps > 3)
+        assert bool(parts.switched) == parts._switched == (steps >= 4)
+    assert whole.state_dict().keys() == parts.state_dict().keys()
+    assert all(torch.equal(value, parts.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_checkpoint_builds_the_same_method_again():
+    game = switched(method())
+    again = build(game.settings())
+    again.load_state_dict(deepcopy(game.state_dict()))
+    assert again._switched
+    assert isinstance(again, AGGAN)
+    assert torch.equal(again.translate(batch()["a"]), game.translate(batch()["a"]))
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"switch": 1.5}, "switch must be"),
+        ({"threshold": -0.1}, "threshold must be"),
+        ({"threshold": float("nan")}, "threshold must be"),
+        ({"switch_share": 2.0}, "switch_share must be"),
+        ({"attention_kernels": "big"}, "attention_kernels must be"),
+        ({"adversarial": False}, "AGGAN has discriminators"),
+        ({"lambda_identity": 5.0}, "no identity terms"),
+        ({"size": 30}, "multiples of 4"),
+    ],
+)
+def test_a_wrong_number_is_refused_before_anything_is_built(changes, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        replace(AGGANRecipe(), **changes)
+
+
+def test_a_side_that_the_batch_lacks_is_named():
+    with pytest.raises(ValueError, match="the batch has no 'b'"):
+        play(method(), make_optimisers(method()), {"a": batch()["a"]}, 0)
