@@ -70,6 +70,7 @@ weight_content: float = None  # of the content similarity (masked PMSE) [0, 1000
 noise_size: int = None  # length of z, uniform in -1 to 1; 0 for none [0, 1000]
 dropout: float = None  # probability, in the discriminator [0, 1]
 discriminator_noise: float = None  # standard deviation, behind each of its layers [0, 1000000]
+discriminator_shift: int = None  # pixels by which its images are moved at random; 0: none [0, 64]
 # fmt: on
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the imports"}
@@ -129,7 +130,7 @@ run = chapter.open_run(
     globals(), "05_pixelda", RECIPES, Own,
     numbers=(
         "weight_task", "weight_source", "weight_content", "noise_size", "dropout",
-        "discriminator_noise",
+        "discriminator_noise", "discriminator_shift",
     ),
     slow="2.4 million weights, 250,000 steps of a second or two each: days",
 )  # fmt: skip
@@ -477,7 +478,7 @@ def step_by_hand(method, x, y, target, weights):
 # %% tags=["nbval-check-output"]
 plain = replace(
     RECIPES[run.profile], classes=recipe.classes, noise_size=recipe.noise_size,
-    learning_rate=1e-3,
+    learning_rate=1e-3, discriminator_shift=0,
 )  # fmt: skip
 by_hand = PixelDA(plain).to(run.device)
 by_play = deepcopy(by_hand)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
@@ -53,6 +54,8 @@ class PixelDARecipe(Recipe):
     task_width: Annotated[int, WIDTH, "channels of its private layer; the shared one has half as many again"] = 32
     dropout: Annotated[float, Range(0, 1), "probability, in the discriminator"] = 0.1
     discriminator_noise: Annotated[float, WEIGHT, "standard deviation, behind each of its layers"] = 0.2
+    # Not the paper's: with few target images D would learn them by heart
+    discriminator_shift: Annotated[int, Range(0, 64), "pixels by which its images are moved at random; 0: none"] = 0
     weight_domain: Annotated[float, WEIGHT, "of the adversarial term on the discriminator's side"] = 0.135603587834
     weight_generator: Annotated[float, WEIGHT, "of the adversarial term on the generator's side"] = 0.0113173311334
     weight_task: Annotated[float, WEIGHT, "of the task loss on the generator's side"] = 0.0100959947002
@@ -84,7 +87,8 @@ RECIPES = {
     # The stairs would not be over before the run is: its rate falls smoothly over the second half instead.
     "fast": PixelDARecipe(
         size=16, batch=16, steps=2000, width=16, blocks=3, discriminator_width=48, task_width=16, dropout=0.0,
-        discriminator_noise=0.0, weight_domain=1.0, weight_generator=1.0, weight_task=0.03, stair=0, decay=0.5,
+        discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0, weight_task=0.03,
+        stair=0, decay=0.5,
     ),
     "paper": PixelDARecipe(),
 }  # fmt: skip
@@ -158,6 +162,21 @@ def _check(images: Tensor, size: int) -> None:
     check_layout(images, 3)
     if images.shape[-2:] != (size, size):
         raise ValueError(f"this network takes images of {size}x{size} pixels; got {tuple(images.shape)}")
+
+
+def shifted(images: Tensor, pixels: int) -> Tensor:
+    """Every image moved by a random whole number of pixels, at most ``pixels`` in each direction; borders are mirrored.
+
+    Zhao, Liu, Lin, Zhu, Han, *Differentiable Augmentation for Data-Efficient GAN Training*, NeurIPS 2020: if both real
+    and made images are moved, the generator need not move its own. Shape: ``(N, C, H, W)`` → ``(N, C, H, W)``.
+    """
+    if not pixels:
+        return images
+    count, _, height, width = images.shape
+    padded = F.pad(images, (pixels,) * 4, mode="reflect")
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, 2 * pixels + 1, 2 * pixels + 1, H, W)
+    down, right = torch.randint(2 * pixels + 1, (2, count), device=images.device)
+    return windows[torch.arange(count, device=images.device), :, down, right]
 
 
 class Jitter(nn.Module):
@@ -275,6 +294,10 @@ class PixelDA(ClippingMethod):
         z = torch.rand(len(x), self.recipe.noise_size, device=x.device, dtype=x.dtype) * 2 - 1
         return self.generator(x, z)
 
+    def discriminate(self, images: Tensor) -> Tensor:
+        """D's logits of the images, moved at random if the recipe says so."""
+        return self.discriminator(shifted(images, self.recipe.discriminator_shift))
+
     def forward(self, scene: Scene) -> None:
         """Put ``fake`` on the scene, from which D and T learn; G makes images of its own in its turn."""
         with torch.no_grad():
@@ -283,7 +306,7 @@ class PixelDA(ClippingMethod):
     def domain_and_task_loss(self, scene: Scene) -> Terms:
         """The domain loss of D and the task loss of T. Real and fake go through D apart: no shared batch statistics."""
         recipe, label = self.recipe, scene.batch["source_label"]
-        real, fake = self.discriminator(scene.batch["target"]), self.discriminator(scene.fake)
+        real, fake = self.discriminate(scene.batch["target"]), self.discriminate(scene.fake)
         terms = {
             "discriminator": recipe.weight_domain * losses.discriminator_loss(real, fake),
             "task_adapted": losses.cross_entropy(self.task(scene.fake), label),
@@ -297,7 +320,7 @@ class PixelDA(ClippingMethod):
         """What G minimises: the non-saturating domain term, the task term, and the content similarity."""
         recipe, source = self.recipe, scene.batch["source"]
         fake = self.generate(source)
-        terms = {"generator": recipe.weight_generator * losses.generator_loss(self.discriminator(fake))}
+        terms = {"generator": recipe.weight_generator * losses.generator_loss(self.discriminate(fake))}
         if recipe.weight_task:
             terms["task"] = recipe.weight_task * losses.cross_entropy(self.task(fake), scene.batch["source_label"])
         if recipe.weight_content:
