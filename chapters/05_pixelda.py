@@ -496,7 +496,7 @@ print("the step by hand equals the package's")
 # ## Training
 #
 # This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
-# Three things differ in kind. $D$ has neither dropout nor noise.
+# Three things differ in kind. $D$ has neither dropout nor noise; instead every picture that it sees, real or made, is moved by up to two pixels at random, or it would know its 520 real ones by heart {cite:p}`zhao2020`.
 # The weight of the task term on $G$'s side is 0.03 of the domain term's, where the paper has the two almost equal; in a short run a heavy task term keeps $G$ from trying anything new (see {ref}`below <weight-task>`).
 # And the learning rate is constant for the first half and falls to zero over the second, so that the game calms down before it ends.
 #
@@ -507,7 +507,7 @@ print("the step by hand equals the package's")
 #
 # :::{admonition} A loss of your own
 # :class: tip dropdown
-# For $G$ it goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminator` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms. "Break it" has an example.
+# For $G$ it goes in as `own_loss(model, scene)`: draw images with `fake = model.generate(scene.batch["source"])`, show them to `model.discriminate` and `model.task` (the batch also holds `"source_label"`, `"source_mask"` and `"target"`), and return named terms. "Break it" has an example.
 # :::
 
 # %%

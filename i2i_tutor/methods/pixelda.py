@@ -72,6 +72,11 @@ class PixelDARecipe(Recipe):
                 "of the two must be 0"
             )
 
+        if self.discriminator_shift >= self.size:
+            raise parameters.ParameterError(
+                f"discriminator_shift is {self.discriminator_shift}; expected less than size, which is {self.size}"
+            )
+
     def rates(self) -> Schedule:
         """The paper's stairs (after every ``stair`` steps times ``stair_factor``), or else the smooth tail."""
         return staircase(self.stair_factor, self.stair) if self.stair else super().rates()
