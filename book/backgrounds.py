@@ -289,9 +289,9 @@ plt.show()
 # (b20)=
 # ## Synthetic data: labels for free
 #
-# Someone has to name what is in a photograph, and for every pixel that takes an hour a picture.
+# Someone has to name what is in a photograph, and to do so for every pixel can take an hour a picture.
 # A **renderer** works the other way round: it starts from what is there, and draws the picture.
-# So it knows the class, the pose and the distance of every surface; where it hit nothing, there is background, so the mask costs nothing either.
+# So it knows the class, the pose and the distance of every surface; where no object is, there is background, so the mask costs nothing either.
 #
 # What it does not know is how the world looks: which lamps, which noise, what stands behind.
 # Draw these at random and the network may learn to ignore them (*domain randomisation*); or learn them from photographs without labels, as {ref}`chapter 5 <d1>` does.
@@ -304,4 +304,4 @@ names = [objects.CLASSES[label] for label in free["source_label"]]
 behind = to_tensor(adaptation.crops(adaptation.bundled_photographs("train"), 4, 48, np.random.default_rng(2)))
 anywhere = free["source"] * free["source_mask"] + behind * (1 - free["source_mask"])
 columns = {"rendered": free["source"], "mask": free["source_mask"] * 2 - 1, "on a photograph": anywhere}
-plots.grid(columns | {"camera": free["target"]}, f"What the renderer drew, from above: {', '.join(names)}.")
+plots.grid(columns | {"camera": free["target"]}, f"What the renderer drew, from top to bottom: {', '.join(names)}.")
