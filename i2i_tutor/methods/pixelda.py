@@ -48,6 +48,8 @@ class PixelDARecipe(Recipe):
     decay: float = 0.0  # the paper's rate falls in stairs instead
     classes: Annotated[int, Range(1, 10_000), "number of classes"] = 10
     noise_size: Annotated[int, Range(0, 1000), "length of z, uniform in -1 to 1; 0 for none"] = 10
+    # Not the paper's: one value for all pixels lets them agree on one light and one polarity
+    noise_even: Annotated[bool, "z adds one value to an image (True), or one to every pixel"] = False
     width: Annotated[int, WIDTH, "channels of the generator"] = 64
     blocks: Annotated[int, Range(1, 64), "residual blocks of the generator"] = 6
     discriminator_width: Annotated[int, WIDTH, "channels of its first layer; they double with every halving"] = 64
@@ -91,7 +93,7 @@ RECIPES = {
     # nearly 1:1; in so short a run the task term must be far weaker, or G never dares to paint a dark stroke.
     # The stairs would not be over before the run is: its rate falls smoothly over the second half instead.
     "fast": PixelDARecipe(
-        size=16, batch=16, steps=2000, width=16, blocks=3, discriminator_width=48, task_width=16, dropout=0.0,
+        size=16, batch=16, steps=2000, noise_even=True, width=16, blocks=3, discriminator_width=48, task_width=16, dropout=0.0,
         discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0, weight_task=0.03,
         stair=0, decay=0.5,
     ),
@@ -133,17 +135,18 @@ class Residual(nn.Module):
 class Generator(nn.Module):
     """G(x, z): z becomes one more channel of the image, then residual blocks at full size.
 
+    The channel has a value for every pixel, or with ``noise_even`` one for all of them.
+
     Shape: x ``(N, 3, size, size)`` in [-1, 1] and z ``(N, noise_size)`` → ``(N, 3, size, size)`` in [-1, 1]. 456,963
     weights at 32 px, width 64 and 6 blocks.
     """
 
-    def __init__(self, size: int, noise_size: int = 10, width: int = 64, blocks: int = 6):
+    def __init__(self, size: int, noise_size: int = 10, width: int = 64, blocks: int = 6, noise_even: bool = False):
         super().__init__()
         self.size = size
+        values = 1 if noise_even else size * size
         self.noise = (
-            nn.Sequential(nn.Linear(noise_size, size * size, bias=False), Centre(size * size), nn.ReLU())
-            if noise_size
-            else None
+            nn.Sequential(nn.Linear(noise_size, values, bias=False), Centre(values), nn.ReLU()) if noise_size else None
         )
         self.layers = nn.Sequential(
             *_convolution(3 + (noise_size > 0), width, centred=False),
@@ -159,7 +162,9 @@ class Generator(nn.Module):
         if self.noise is not None:
             if z.shape != (len(x), self.noise[0].in_features):
                 raise ValueError(f"the noise is {tuple(z.shape)}; expected {(len(x), self.noise[0].in_features)}")
-            x = torch.cat([x, self.noise(z).view(-1, 1, self.size, self.size)], dim=1)  # (N, 4, size, size)
+            side = int(self.noise[0].out_features ** 0.5)
+            channel = self.noise(z).view(-1, 1, side, side).expand(-1, 1, self.size, self.size)
+            x = torch.cat([x, channel], dim=1)  # (N, 4, size, size)
         return self.layers(x)
 
 
@@ -288,7 +293,7 @@ class PixelDA(ClippingMethod):
 
     def __init__(self, recipe: PixelDARecipe):
         super().__init__(recipe)
-        self.generator = Generator(recipe.size, recipe.noise_size, recipe.width, recipe.blocks)
+        self.generator = Generator(recipe.size, recipe.noise_size, recipe.width, recipe.blocks, recipe.noise_even)
         self.discriminator = Discriminator(
             recipe.size, recipe.discriminator_width, recipe.dropout, recipe.discriminator_noise
         )
