@@ -93,9 +93,9 @@ RECIPES = {
     # nearly 1:1; in so short a run the task term must be far weaker, or G never dares to paint a dark stroke.
     # The stairs would not be over before the run is: its rate falls smoothly over the second half instead.
     "fast": PixelDARecipe(
-        size=16, batch=16, steps=2000, noise_even=True, width=16, blocks=3, discriminator_width=48, task_width=16, dropout=0.0,
-        discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0, weight_task=0.03,
-        stair=0, decay=0.5,
+        size=16, batch=16, steps=2000, noise_even=True, width=16, blocks=3, discriminator_width=48, task_width=16,
+        dropout=0.0, discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0,
+        weight_task=0.03, stair=0, decay=0.5,
     ),
     "paper": PixelDARecipe(),
 }  # fmt: skip
