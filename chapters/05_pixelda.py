@@ -68,7 +68,7 @@ weight_task: float = None  # of the task loss on the generator's side [0, 100000
 weight_source: float = None  # of the task loss on source images; 0: adapted images alone [0, 1000000]
 weight_content: float = None  # of the content similarity (masked PMSE) [0, 1000000]
 noise_size: int = None  # length of z, uniform in -1 to 1; 0 for none [0, 1000]
-noise_even: bool = None  # z adds one value to an image (True), or one to every pixel
+noise_map: bool = None  # z becomes a map by a linear layer (True), or every pixel is given all of it
 dropout: float = None  # probability, in the discriminator [0, 1]
 discriminator_noise: float = None  # standard deviation, behind each of its layers [0, 1000000]
 discriminator_shift: int = None  # pixels by which its images are moved at random; 0: none [0, 64]
@@ -130,7 +130,7 @@ class Own:
 run = chapter.open_run(
     globals(), "05_pixelda", RECIPES, Own,
     numbers=(
-        "weight_task", "weight_source", "weight_content", "noise_size", "noise_even",
+        "weight_task", "weight_source", "weight_content", "noise_size", "noise_map",
         "dropout", "discriminator_noise", "discriminator_shift",
     ),
     slow="2.4 million weights, 250,000 steps of a second or two each: days",
@@ -269,7 +269,7 @@ predictions = {
 # %% [markdown]
 # ## The networks
 #
-# $G$ never shrinks the image. A linear layer turns $z$ into one more channel (a map in the paper, one value for all pixels here), and residual blocks at full size do the repainting.
+# $G$ never shrinks the image. A linear layer turns $z$ into one more channel (in this run every pixel is given all of $z$ instead), and residual blocks at full size do the repainting.
 # $D$ halves the image until 4 × 4 are left and gives **one** logit for all of it, not a map as in {ref}`chapter 1 <p8>`.
 # Behind each of its convolutions the paper puts dropout, in training, and Gaussian noise, in evaluation too: a discriminator that is a little blind cannot win too early.
 # $T$ is a small classifier whose *first layer exists twice*, once for source images and once for adapted and target images, because edges look different in the two; everything behind it is shared.
@@ -506,7 +506,7 @@ print("the step by hand equals the package's")
 # ## Training
 #
 # This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
-# Four things differ in kind. The noise $z$ becomes *one* value for all pixels of a picture instead of one for each, so that they can agree on light or dark. $D$ has neither dropout nor noise; instead every picture that it sees, real or made, is moved by up to two pixels at random, because otherwise it would come to know its 520 real ones by heart {cite:p}`zhao2020`.
+# Four things differ in kind. The noise $z$ is given to every pixel as it is, in ten channels, so that all pixels of a picture can agree on light or dark. $D$ has neither dropout nor noise; instead every picture that it sees, real or made, is moved by up to two pixels at random, because otherwise it would come to know its 520 real ones by heart {cite:p}`zhao2020`.
 # The weight of the task term on $G$'s side is 0.03 of the domain term's, whereas the paper has the two almost equal; in a short run a heavy task term keeps $G$ from trying anything new (see {ref}`below <weight-task>`).
 # And the learning rate is constant for the first half and falls to zero over the second, so that the game calms down before it ends.
 #

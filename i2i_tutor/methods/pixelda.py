@@ -48,8 +48,8 @@ class PixelDARecipe(Recipe):
     decay: float = 0.0  # the paper's rate falls in stairs instead
     classes: Annotated[int, Range(1, 10_000), "number of classes"] = 10
     noise_size: Annotated[int, Range(0, 1000), "length of z, uniform in -1 to 1; 0 for none"] = 10
-    # Not the paper's: one value for all pixels lets them agree on one light and one polarity
-    noise_even: Annotated[bool, "z adds one value to an image (True), or one to every pixel"] = False
+    # False is not the paper's: if every pixel sees all of z, they can agree on one light and one polarity
+    noise_map: Annotated[bool, "z becomes a map by a linear layer (True), or every pixel is given all of it"] = True
     width: Annotated[int, WIDTH, "channels of the generator"] = 64
     blocks: Annotated[int, Range(1, 64), "residual blocks of the generator"] = 6
     discriminator_width: Annotated[int, WIDTH, "channels of its first layer; they double with every halving"] = 64
@@ -93,7 +93,7 @@ RECIPES = {
     # nearly 1:1; in so short a run the task term must be far weaker, or G never dares to paint a dark stroke.
     # The stairs would not be over before the run is: its rate falls smoothly over the second half instead.
     "fast": PixelDARecipe(
-        size=16, batch=16, steps=2000, noise_even=True, width=16, blocks=3, discriminator_width=48, task_width=16,
+        size=16, batch=16, steps=2000, noise_map=False, width=16, blocks=3, discriminator_width=48, task_width=16,
         dropout=0.0, discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0,
         weight_task=0.03, stair=0, decay=0.5,
     ),
@@ -135,21 +135,23 @@ class Residual(nn.Module):
 class Generator(nn.Module):
     """G(x, z): z becomes one more channel of the image, then residual blocks at full size.
 
-    The channel has a value for every pixel, or with ``noise_even`` one for all of them.
+    Without ``noise_map`` it becomes ``noise_size`` channels instead, each with the same value at all pixels.
 
     Shape: x ``(N, 3, size, size)`` in [-1, 1] and z ``(N, noise_size)`` → ``(N, 3, size, size)`` in [-1, 1]. 456,963
     weights at 32 px, width 64 and 6 blocks.
     """
 
-    def __init__(self, size: int, noise_size: int = 10, width: int = 64, blocks: int = 6, noise_even: bool = False):
+    def __init__(self, size: int, noise_size: int = 10, width: int = 64, blocks: int = 6, noise_map: bool = True):
         super().__init__()
-        self.size = size
-        values = 1 if noise_even else size * size
+        self.size, self.noise_size = size, noise_size
         self.noise = (
-            nn.Sequential(nn.Linear(noise_size, values, bias=False), Centre(values), nn.ReLU()) if noise_size else None
+            nn.Sequential(nn.Linear(noise_size, size * size, bias=False), Centre(size * size), nn.ReLU())
+            if noise_size and noise_map
+            else None
         )
+        channels = 3 + (noise_size if self.noise is None else 1)
         self.layers = nn.Sequential(
-            *_convolution(3 + (noise_size > 0), width, centred=False),
+            *_convolution(channels, width, centred=False),
             nn.ReLU(),
             *(Residual(width) for _ in range(blocks)),
             nn.Conv2d(width, 3, 1),
@@ -159,12 +161,14 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         _check(x, self.size)
-        if self.noise is not None:
-            if z.shape != (len(x), self.noise[0].in_features):
-                raise ValueError(f"the noise is {tuple(z.shape)}; expected {(len(x), self.noise[0].in_features)}")
-            side = int(self.noise[0].out_features ** 0.5)
-            channel = self.noise(z).view(-1, 1, side, side).expand(-1, 1, self.size, self.size)
-            x = torch.cat([x, channel], dim=1)  # (N, 4, size, size)
+        if self.noise_size:
+            if z.shape != (len(x), self.noise_size):
+                raise ValueError(f"the noise is {tuple(z.shape)}; expected {(len(x), self.noise_size)}")
+            if self.noise is None:
+                channels = z[:, :, None, None].expand(-1, -1, self.size, self.size)
+            else:
+                channels = self.noise(z).view(-1, 1, self.size, self.size)
+            x = torch.cat([x, channels], dim=1)
         return self.layers(x)
 
 
@@ -293,7 +297,7 @@ class PixelDA(ClippingMethod):
 
     def __init__(self, recipe: PixelDARecipe):
         super().__init__(recipe)
-        self.generator = Generator(recipe.size, recipe.noise_size, recipe.width, recipe.blocks, recipe.noise_even)
+        self.generator = Generator(recipe.size, recipe.noise_size, recipe.width, recipe.blocks, recipe.noise_map)
         self.discriminator = Discriminator(
             recipe.size, recipe.discriminator_width, recipe.dropout, recipe.discriminator_noise
         )

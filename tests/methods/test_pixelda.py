@@ -212,21 +212,18 @@ def test_every_variant_of_the_ablations_plays(changes, terms):
     assert method.translate(batch()["source"]).shape == (4, 3, 16, 16)
 
 
-def test_the_noise_can_be_one_value_for_all_pixels_of_an_image():
+def test_every_pixel_can_be_given_all_of_the_noise():
     torch.manual_seed(0)
     seen = []
-    for even, values in ((True, 1), (False, 256)):
-        generator = Generator(16, noise_size=3, width=4, blocks=1, noise_even=even)
-        assert count_parameters(generator.noise) == 3 * values + values
-        generator.layers.register_forward_pre_hook(lambda layers, images: seen.append(images[0][:, 3]))
-        z = torch.rand(8, 3) * 2 - 1
-        assert generator(torch.zeros(8, 3, 16, 16), z).shape == (8, 3, 16, 16)
-    even, every = seen
-    assert (even == even[:, :1, :1]).all()
-    assert len(even[:, 0, 0].unique()) > 2
-    assert (every != every[:, :1, :1]).any()
-    assert RECIPES["fast"].noise_even
-    assert not RECIPES["paper"].noise_even
+    generator = Generator(16, noise_size=3, width=4, blocks=1, noise_map=False)
+    generator.layers.register_forward_pre_hook(lambda layers, images: seen.append(images[0][:, 3:]))
+    z = torch.rand(8, 3) * 2 - 1
+    assert generator(torch.zeros(8, 3, 16, 16), z).shape == (8, 3, 16, 16)
+    assert torch.equal(seen[0], z[:, :, None, None].expand(8, 3, 16, 16))
+    with pytest.raises(ValueError, match="the noise is"):
+        generator(torch.zeros(8, 3, 16, 16), z[:, :2])
+    assert not RECIPES["fast"].noise_map
+    assert RECIPES["paper"].noise_map
 
 
 def test_every_image_is_moved_by_itself_within_the_mirrored_border():
