@@ -35,6 +35,7 @@ CHAPTERS = {
     "01_pix2pix": "1. pix2pix",
     "02_cyclegan": "2. CycleGAN",
     "05_pixelda": "5. PixelDA",
+    "06_aggan": "6. AGGAN",
 }
 
 # %% tags=["remove-input"]
@@ -61,6 +62,12 @@ plots.table(*results.claims_table("02_cyclegan"))
 
 # %% tags=["remove-input"]
 plots.table(*results.claims_table("05_pixelda"))
+
+# %% [markdown]
+# ## Chapter 6, AGGAN
+
+# %% tags=["remove-input"]
+plots.table(*results.claims_table("06_aggan"))
 
 # %% [markdown]
 # ## Where the numbers come from

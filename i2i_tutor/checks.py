@@ -129,6 +129,32 @@ def check_content_loss(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> 
     print("right: the content similarity")
 
 
+def check_composition(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    """Check a function (image, painted, map) → the composed picture of AGGAN, for maps ``(N, 1, H, W)`` in 0 to 1."""
+    image, painted = _images(), _images()
+    where = torch.rand(2, 1, 8, 8, dtype=torch.double)
+    answer = function(image, painted, where)
+    if not isinstance(answer, Tensor) or answer.shape != image.shape:
+        got = tuple(answer.shape) if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        raise AssertionError(f"the answer is {got}; expected a picture {tuple(image.shape)}")
+    reference = torch.lerp(image, painted, where)
+    mistakes = {
+        "the map and its inverse are exchanged": torch.lerp(painted, image, where),
+        "what is kept is missing: that is the painted part alone": where * painted,
+        "what is painted is missing: that is the kept part alone": (1 - where) * image,
+        "all of the image is added, not only where the map is low": where * painted + image,
+        "the map is used as hard; the composition has the soft one": torch.where(where >= 0.5, painted, image),
+    }
+    if not torch.allclose(answer.double(), reference):
+        for sentence, value in mistakes.items():
+            if torch.allclose(answer.double(), value):
+                raise AssertionError(sentence)
+        raise AssertionError(f"some pixels differ by {float((answer - reference).abs().max()):.4f} from the reference")
+    parts = (image, painted, where)
+    _gradient(lambda *some: function(*some).square().sum(), parts, lambda a, b, m: torch.lerp(a, b, m).square().sum())
+    print("right: the composition")
+
+
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:
     """Check a function from [(kernel, stride), ...], first layer first, to the receptive field in pixels."""
     for layers in range(1, 6):

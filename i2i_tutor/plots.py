@@ -253,7 +253,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, float):
-            return f"{value:.3f}" if abs(value) >= 5e-4 else "0.000" if abs(value) < 1e-5 else f"{value:.2g}"
+            return f"{value:.3f}" if abs(value) >= 1e-3 else "0.000" if abs(value) < 1e-5 else f"{value:.2g}"
         return str(value)
 
     text = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]

@@ -28,7 +28,8 @@ def test_right_answers_pass(capsys):
     checks.check_generator_loss(right_g)
     checks.check_receptive_field(checks._fold)
     checks.check_least_squares_loss(right_squares)
-    assert capsys.readouterr().out.count("right:") == 4
+    checks.check_composition(lambda image, painted, where: image + where * (painted - image))
+    assert capsys.readouterr().out.count("right:") == 5
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,22 @@ def test_the_content_check_accepts_the_right_answer_and_names_mistakes():
     for said, answer in wrong.items():
         with pytest.raises(AssertionError, match=said):
             checks.check_content_loss(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda s, f, m: m * s + (1 - m) * f, "exchanged"),
+        (lambda s, f, m: m * f, "what is kept is missing"),
+        (lambda s, f, m: (1 - m) * s, "what is painted is missing"),
+        (lambda s, f, m: m * f + s, "all of the image is added"),
+        (lambda s, f, m: torch.where(m >= 0.5, f, s), "the map is used as hard"),
+        (lambda s, f, m: m.detach() * f + (1 - m.detach()) * s, "gradient of argument 3"),
+        (lambda s, f, m: (m * f + (1 - m) * s)[:, :1], "expected a picture"),
+        (lambda s, f, m: 0.0, "the answer is a float"),
+        (lambda s, f, m: m * f + (1 - m) * s + 0.1, "differ by 0.1"),
+    ],
+)
+def test_wrong_compositions_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_composition(answer)

@@ -187,6 +187,20 @@ DOORS = {
     ),
     "metrics.spectrum": Door(metrics.spectrum, (IMAGES,), {0: NEVER | VALUES}),
     "metrics.diversity": Door(metrics.diversity, (IMAGES,), {0: NEVER | VALUES}),
+    "metrics.psnr": Door(
+        metrics.psnr,
+        (IMAGES, -IMAGES, MASKS),
+        {0: NEVER | VALUES | OTHER_SHAPES, 1: NEVER | VALUES | OTHER_SHAPES, 2: ODD_MASKS},
+    ),
+    "metrics.map_iou": Door(
+        metrics.map_iou,
+        (MASKS, MASKS, 0.1),
+        {
+            0: NEVER | {"signed": IMAGES[:, :1], "smaller": MASKS[..., :16]},
+            1: ODD_MASKS,
+            2: {"high": 1.5, "none": None},
+        },
+    ),
     "metrics.mean_absolute_error": Door(
         metrics.mean_absolute_error,
         (IMAGES, -IMAGES),

@@ -1,5 +1,6 @@
 """What is measured. Every function takes the images, and the networks that it needs, as arguments, on one device."""
 
+import math
 import warnings
 
 import torch
@@ -10,7 +11,16 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from i2i_tutor.contract import check_images, check_label_maps, check_masks, check_same_shape, check_whole, is_whole
+from i2i_tutor.contract import (
+    check_images,
+    check_label_maps,
+    check_layout,
+    check_masks,
+    check_probability,
+    check_same_shape,
+    check_whole,
+    is_whole,
+)
 
 CHUNK = 64  # images per forward pass of a judge
 ROUNDING = 1e-9  # share of a flat image's power that fp32 leaves at other frequencies, with room to spare
@@ -299,13 +309,42 @@ def mean_absolute_error(images: Tensor, targets: Tensor, mask: Tensor | None = N
     With a mask, ``(N, 1, H, W)`` in 0 to 1, every difference counts as much as the mask says; ValueError if that is
     nowhere.
     """
+    return _mean_difference(images, targets, mask, power=1)
+
+
+def psnr(images: Tensor, targets: Tensor, mask: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio in decibels of images in [-1, 1] (the peak is 2); infinite if they are equal.
+
+    10 log10(4 / mean squared difference), over all images together. The mask is that of ``mean_absolute_error``.
+    """
+    error = _mean_difference(images, targets, mask, power=2)
+    return 10 * math.log10(4 / error) if error else math.inf
+
+
+def _mean_difference(images: Tensor, targets: Tensor, mask: Tensor | None, power: int) -> float:
     check_images(images)
     check_images(targets)
     check_same_shape(images, targets)
-    difference = (images - targets).abs()
+    difference = (images - targets).abs().pow(power)
     if mask is None:
         return float(difference.mean())
     check_masks(mask, images)
     if not mask.any():
         raise ValueError("the mask is empty everywhere; there is nothing to compare")
     return float((difference * mask).sum() / mask.expand_as(difference).sum())
+
+
+def map_iou(maps: Tensor, masks: Tensor, threshold: float = 0.5) -> float:
+    """Intersection over union of maps, where they reach a threshold, with masks, where they exceed 0.5; mean of images.
+
+    maps and masks are ``(N, 1, H, W)`` in 0 to 1. Raises ValueError if a mask is empty, so that nothing can be found.
+    """
+    check_probability("threshold", threshold)
+    check_layout(maps, 1)
+    check_masks(maps, maps)
+    check_masks(masks, maps)
+    found, there = maps >= threshold, masks > 0.5
+    if not there.flatten(1).any(dim=1).all():
+        raise ValueError("a mask is empty; there is no object that a map could find, expected one in each image")
+    both, either = ((found & there).sum((1, 2, 3)), (found | there).sum((1, 2, 3)))
+    return float((both / either).mean())

@@ -55,6 +55,22 @@ def test_papermill_reads_every_line_of_the_cell(path, caplog):
     assert "Unable to parse" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"task": "style", "source": "horse2zebra"}, "task 'style' is drawn, so it needs source 'safari'"),
+        ({"meadow": 1.5}, "meadow must be a number from 0 to 1, not 1.5"),
+        ({"switch": 2.0}, "switch must be a number from 0 to 1"),
+        ({"threshold": -0.1}, "threshold must be a number from 0 to 1"),
+    ],
+)
+def test_aggan_refuses_what_cannot_be_before_anything_is_trained(values, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (path,) = (path for path in CHAPTERS if path.stem == "06_aggan")
+    with pytest.raises(parameters.ParameterError, match=sentence):
+        FirstCells(path).open(profile="smoke", **values)
+
+
 # --- through papermill ---------------------------------------------------------------------------------------------
 
 

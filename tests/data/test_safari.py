@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from i2i_tutor.data import safari
@@ -95,6 +96,24 @@ def test_hours_dim_and_tint_a_picture_as_a_whole():
     assert np.array_equal(safari.draw(SCENES, 32, "plain")[1], safari.draw(SCENES, 32, "plain", hours=True)[1])
 
 
+def test_plants_cover_the_ground_and_nothing_else():
+    for ground, size in [("meadow", 48), ("savannah", 64)]:
+        (bare, masks), (grown, same) = (
+            safari.draw(SCENES, size, "stripes", ground=ground, plants=plants) for plants in (False, True)
+        )
+        assert np.array_equal(masks, same)
+        changed = (bare != grown).any(-1)
+        assert changed[ndimage.binary_erosion(masks, np.ones((1, 3, 3)))].mean() < 0.01  # thin parts are all edge
+        assert not changed[:, : int(0.3 * size)].any()  # above every horizon
+        front = ~ndimage.binary_dilation(masks, np.ones((1, 3, 3)))
+        front[:, : size // 2] = False
+        shares = [change[where].mean() for change, where in zip(changed, front, strict=True)]
+        assert 0.15 < min(shares) < max(shares) < 0.6
+        steps = [abs(np.diff(grey(images), axis=2))[front[:, :, 1:]].mean() for images in (bare, grown)]
+        assert steps[1] > 3 * steps[0]
+    assert np.array_equal(grown[7], safari.draw([7], 64, "stripes", ground="savannah", plants=True)[0][0])
+
+
 def test_a_rider_sits_on_the_animal_and_leaves_the_mask():
     (without, animal), (with_rider, rest) = (safari.draw(SCENES, 64, "stripes", rider=some) for some in (False, True))
     assert (rest <= animal).all()
@@ -114,9 +133,9 @@ def test_the_two_sides_of_a_batch_show_different_scenes():
 
 
 def test_a_stream_is_a_function_of_seed_and_position_and_can_be_resumed():
-    stream = safari.train("procedural", 16, 2, 3, meadow=(0.85, 0.15), hours=True)
+    stream = safari.train("procedural", 16, 2, 3, meadow=(0.85, 0.15), hours=True, plants=True)
     first, second, third = (next(stream) for _ in range(3))
-    resumed = safari.train("procedural", 16, 2, 3, meadow=(0.85, 0.15), hours=True, ahead=2)
+    resumed = safari.train("procedural", 16, 2, 3, meadow=(0.85, 0.15), hours=True, plants=True, ahead=2)
     resumed.load_state_dict({"seed": 3, "position": 1, "about": stream.about})
     for expected in (second, third):
         got = next(resumed)
@@ -144,6 +163,11 @@ def test_evaluation_shows_the_same_scenes_in_both_coats():
     assert held["mask"].shape == (100, 1, 32, 32)
     assert held["mask"].dtype == torch.float32
     assert set(held["mask"].unique().tolist()) == {0.0, 1.0}
+    grown = safari.evaluation("procedural", 32, plants=True)
+    assert torch.equal(grown["mask"], held["mask"])
+    around = (1 - F.max_pool2d(held["mask"], 3, 1, 1)).bool()  # the edge of an animal is one pixel wide
+    assert torch.equal(grown["a"] * around, grown["b"] * around)
+    assert not torch.equal(grown["a"], held["a"])
     spotted = safari.evaluation("procedural", 32, coats=("spots", "plain"), count=3)
     assert torch.equal(spotted["b"], held["a"][:3])
 
@@ -167,6 +191,11 @@ def test_the_ground_truth_names_the_coat_of_every_pixel():
     assert torch.equal(held_out["label"] > 0, views["mask"][:, 0] > 0)
     assert torch.equal(held_out["image"][::4], views["a"][::4])
     assert torch.equal(held_out["image"][1::4], views["b"][1::4])
+    grown = safari.ground_truth(32, plants=True)
+    assert grown.name == "safari-procedural-32-plants"
+    assert torch.equal(grown.held_out()["label"], held_out["label"])
+    assert torch.equal(grown.held_out()["image"][1::4], safari.evaluation("procedural", 32, plants=True)["b"][1::4])
+    assert not torch.equal(grown.train(40, 3).batch(1)["image"], trained["image"])
     for batch in (held_out, trained):
         assert batch["label"].dtype == torch.int64
         assert batch["label"].unique().tolist() == [0, 1, 2, 3, 4]

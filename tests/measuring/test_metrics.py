@@ -176,6 +176,29 @@ def test_diversity_is_zero_for_equal_images():
     assert metrics.diversity(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)) == pytest.approx(1.0)
 
 
+def test_the_signal_to_noise_ratio_computed_by_hand():
+    black, grey = -torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    left = torch.zeros(2, 1, 4, 4)
+    left[..., :2] = 1
+    assert metrics.psnr(black, grey) == pytest.approx(10 * math.log10(4))
+    half = torch.where(left == 1, black, grey)
+    assert metrics.psnr(half, grey) == pytest.approx(10 * math.log10(8))
+    assert metrics.psnr(half, grey, left) == pytest.approx(10 * math.log10(4))
+    assert metrics.psnr(half, grey, 1 - left) == math.inf
+
+
+def test_the_overlap_of_a_map_with_a_mask():
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[..., :2] = 1
+    maps = torch.tensor([0.1, 0.5]).view(2, 1, 1, 1) * mask + 0.05
+    assert metrics.map_iou(maps, mask) == pytest.approx(0.5)  # the first map reaches 0.5 nowhere
+    assert metrics.map_iou(maps, mask, 0.1) == 1
+    assert metrics.map_iou(torch.ones_like(mask), mask) == pytest.approx(0.5)
+    assert metrics.map_iou(0.1 * mask, mask, 0.1) == 1  # what is at the threshold counts
+    with pytest.raises(ValueError, match="a mask is empty"):
+        metrics.map_iou(maps, torch.cat([mask[:1], 0 * mask[1:]]))
+
+
 def test_the_mean_absolute_error():
     black, grey = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.25)
     assert metrics.mean_absolute_error(black, grey) == pytest.approx(0.25)

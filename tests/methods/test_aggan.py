@@ -54,8 +54,7 @@ def moved(game, before):
 
 
 def switched(game):
-    game._switched = True
-    game.switched.fill_(True)
+    game.attend()
     return game
 
 
@@ -438,3 +437,15 @@ def test_a_wrong_number_is_refused_before_anything_is_built(changes, sentence):
 def test_a_side_that_the_batch_lacks_is_named():
     with pytest.raises(ValueError, match="the batch has no 'b'"):
         play(method(), make_optimisers(method()), {"a": batch()["a"]}, 0)
+
+
+def test_a_map_of_another_size_is_refused():
+    image = batch()["a"]
+    for small in (lambda x: x[:, :1, ::2, ::2], lambda x: x[:1, :1], lambda x: x):
+        with pytest.raises(ValueError, match=r"the map is \(.*\); expected \(2, 1, 32, 32\)"):
+            compose(image, Painted(), small)
+
+
+def test_an_empty_batch_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="N > 0"):
+        play(method(), make_optimisers(method()), {"a": batch()["a"], "b": batch()["b"][:0]}, 0)

@@ -38,6 +38,7 @@ def draw(
     ground: str | None = None,
     meadow: float | Sequence[float] = 0.5,
     hours: bool = False,
+    plants: bool = False,
     rider: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw scenes in a coat.
@@ -49,6 +50,7 @@ def draw(
         ground: one of ``GROUNDS``; by default the scene's own, which ``meadow`` decides.
         meadow: share of all scenes whose own ground is a meadow, or N shares, one for each scene.
         hours: dim or brighten each picture by its scene's hour of the day.
+        plants: cover the ground with flowers and grass, or with straw and stones; bare by default.
         rider: put a person in red and blue on each animal's back. No training stream shows one.
 
     Returns:
@@ -84,12 +86,13 @@ def draw(
     for first in range(0, len(numbers), step):
         part = slice(first, first + step)
         chance = random_numbers(numbers[part])
-        images[part], masks[part] = _picture(chance, size, kinds[part], chance[GROUND] < bounds[part], hours, rider)
+        on_meadow = chance[GROUND] < bounds[part]
+        images[part], masks[part] = _picture(chance, size, kinds[part], on_meadow, hours, plants, rider)
     return images, masks
 
 
 def _picture(
-    chance: np.ndarray, size: int, coats: np.ndarray, on_meadow: np.ndarray, hours: bool, rider: bool
+    chance: np.ndarray, size: int, coats: np.ndarray, on_meadow: np.ndarray, hours: bool, plants: bool, rider: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     axis = ((np.arange(size) + 0.5) / size).astype(np.float32)
     x, y = axis[None, None, :], axis[None, :, None]
@@ -99,7 +102,7 @@ def _picture(
     centre_y = 0.98 - 0.07 * chance[PLACE_Y] - 0.745 * length  # above the hooves
     paper = Paper(facing * (x - centre_x) / length, (centre_y - y) / length)
     pixel = 1 / (size * length)  # in body lengths
-    picture = landscape(chance, size, x, y, np.where(on_meadow, 0, 1)[:, 0, 0], paper)
+    picture = landscape(chance, size, x, y, np.where(on_meadow, 0, 1)[:, 0, 0], paper, plants)
     cover, dark, shade = animal(chance, coats, paper, pixel)
     brown = 1 + np.float32(0.16) * (chance[BROWN, :, 0, 0, None] - 0.5) * np.array((0.6, 1, 1.3), np.float32)
     light, deep = LIGHT[coats], DARK[coats]

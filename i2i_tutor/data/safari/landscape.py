@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from i2i_tutor.data.safari.flora import plant
 from i2i_tutor.data.safari.numbers import HILL, HILL_PHASE, HILL_WIDTH, HORIZON, SKY, TEXTURE, TINT, TREE, TREE_SIZE
 from i2i_tutor.data.safari.shapes import Paper, inside, over
 
@@ -22,7 +23,7 @@ SKY_TOP, SKY_LOW = np.array([(0.42, 0.66, 0.92), (0.82, 0.91, 0.97)], np.float32
 
 
 def landscape(
-    chance: np.ndarray, size: int, x: np.ndarray, y: np.ndarray, grounds: np.ndarray, paper: Paper
+    chance: np.ndarray, size: int, x: np.ndarray, y: np.ndarray, grounds: np.ndarray, paper: Paper, plants: bool
 ) -> list[np.ndarray]:
     """Sky, hills, a tree, the ground and the animal's shadow: three planes ``(N, S, S)`` in 0..1.
 
@@ -31,6 +32,7 @@ def landscape(
         x, y: the pixels' places in 0..1, ``(1, 1, S)`` and ``(1, S, 1)``.
         grounds: N places in ``GROUNDS``.
         paper: the pixels as the animal sees them, for its shadow.
+        plants: let flowers and grass, or straw and stones, cover the ground.
     """
     pixel = 1 / size
     horizon = 0.30 + 0.10 * chance[HORIZON]
@@ -61,8 +63,10 @@ def landscape(
     for channel in range(3):
         sky = SKY_TOP[channel] + (SKY_LOW - SKY_TOP)[channel] * np.clip(y / horizon, 0, 1) * (0.8 + 0.2 * chance[SKY])
         land = (far[channel] + (near - far)[channel] * below) * (tint if channel != 1 else 1)
-        plane = (sky + (land - sky) * ground) * light
+        planes.append((sky + (land - sky) * ground) * light)
+    if plants:
+        plant(planes, chance, size, x, below, grounds)
+    for channel, plane in enumerate(planes):
         over(plane, hill[channel], hills)
         over(plane, leaf[channel], tree)
-        planes.append(plane)
     return planes

@@ -12,8 +12,12 @@ NUMBERS = 30
 def random_numbers(scenes: np.ndarray) -> np.ndarray:
     """A scene's random numbers, float32 ``(NUMBERS, N, 1, 1)`` in [0, 1): SplitMix64 of scene and place in the row."""
     state = (scenes.astype(np.uint64) * np.uint64(NUMBERS))[None] + np.arange(1, NUMBERS + 1, dtype=np.uint64)[:, None]
+    return (mixed(state) >> np.uint64(40)).astype(np.float32)[..., None, None] / np.float32(2**24)
+
+
+def mixed(state: np.ndarray) -> np.ndarray:
+    """64 random bits for each number of uint64; neighbours get bits that have nothing in common."""
     state = state * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    state = state ^ (state >> np.uint64(31))
-    return (state >> np.uint64(40)).astype(np.float32)[..., None, None] / np.float32(2**24)
+    return state ^ (state >> np.uint64(31))

@@ -32,6 +32,7 @@ def train(
     coats: tuple[str, str] = ("plain", "stripes"),
     meadow: float | tuple[float, float] = 0.5,
     hours: bool = False,
+    plants: bool = False,
     ahead: int = 0,
 ) -> Stream:
     """Endless stream of ``a`` and ``b``, float32 ``(N, 3, size, size)`` in [-1, 1]: different scenes in two coats.
@@ -42,6 +43,7 @@ def train(
         coats: those of a and b, out of ``COATS``.
         meadow: share of the scenes that lie on a meadow, the others on savannah; of both sides, or of a and b.
         hours: every scene has its own hour of the day, from dim to bright.
+        plants: flowers and grass cover the meadows, straw and stones the savannahs.
         ahead: batches made in advance in the background.
 
     Raises:
@@ -60,11 +62,12 @@ def train(
 
     def make(position: int, rng: np.random.Generator) -> Batch:
         scenes = rng.integers(0, TRAINING_SCENES, 2 * batch)
-        images, _ = draw(scenes, size, each(coats), meadow=each(shares), hours=hours)  # in one go, which is faster
+        # In one go, which is faster
+        images, _ = draw(scenes, size, each(coats), meadow=each(shares), hours=hours, plants=plants)
         return {"a": to_tensor(images[:batch]), "b": to_tensor(images[batch:])}
 
     about = {"world": "safari", "source": source, "size": size, "batch": batch, "coats": list(coats)}
-    return Stream(make, seed, ahead, about | {"meadow": list(shares), "hours": hours})
+    return Stream(make, seed, ahead, about | {"meadow": list(shares), "hours": hours, "plants": plants})
 
 
 def evaluation(
@@ -76,6 +79,7 @@ def evaluation(
     coats: tuple[str, str] = ("plain", "stripes"),
     meadow: float = 0.5,
     hours: bool = False,
+    plants: bool = False,
 ) -> Batch:
     """The first ``count`` scenes of a fixed set, by default 100; none of them is in the training stream.
 
@@ -94,7 +98,7 @@ def evaluation(
     count = FIXED_SCENES if count is None else check_count(count, FIRST_TUNING_SCENE, "a fixed set of scenes")
     first = FIRST_EVALUATION_SCENE if split == "evaluation" else FIRST_TUNING_SCENE
     scenes = range(first, first + count)
-    (a, masks), (b, _) = (draw(scenes, size, coat, meadow=meadow, hours=hours) for coat in coats)
+    (a, masks), (b, _) = (draw(scenes, size, coat, meadow=meadow, hours=hours, plants=plants) for coat in coats)
     return {"a": to_tensor(a), "b": to_tensor(b), "mask": torch.from_numpy(masks[:, None].astype(np.float32))}
 
 
