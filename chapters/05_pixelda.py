@@ -175,7 +175,7 @@ plots.grid(
 # The other makes them *domain-invariant*: in DANN {cite:p}`ganin2016` a domain classifier guesses the domain, and the features learn to fool it.
 # PixelDA adapts the **pixels**.
 #
-# We begin with digits, where the gap is easy to see, and come back to {ref}`objects <d10>`.
+# We begin with digits, and come back to {ref}`objects <d10>`.
 # The *source* is 720 real handwritten digits, white on black. The *target* is 520 other ones, each drawn once into a photograph; what they are, we are not told.
 # For the test there are 400 more, on photographs that no training shows.
 
@@ -203,7 +203,6 @@ print("blended twice, the photograph is back:", bool(back))
 # Look at the target column again: a stroke is bright only where the ground is dark.
 # On a light ground, it is *dark*. No source digit ever is.
 # Which of the two is brighter, stroke or ground, we call the digit's *polarity*.
-# Keep it in mind.
 #
 # (d4)=
 # ## The idea
@@ -254,7 +253,7 @@ inline.diagram(
 #
 # ## Predict, then measure
 #
-# Write down what you expect before you train; a table at the end puts it beside the paper and this run.
+# Write down what you expect before you train; a table at the end compares.
 
 # %%
 predictions = {
@@ -344,7 +343,7 @@ print("weights in T's two first layers:", private)
 # $T$ minimises both parts. $G$ minimises the first (the second does not depend on it): an image that no longer shows its digit costs $G$, as long as $T$ still knows the names.
 #
 # Why the source part? $T$ learns the names from $G$'s own pictures, and the GAN term does not care *which* digit comes out. If $G$ turned every 1 into a 2 and every 2 into a 1, $D$ would be content, and $T$ could learn the exchanged names.
-# The source images are meant to pin the names to the shapes, through the layers that $T$ shares. Whether that is needed, we {ref}`measure <property-3>`.
+# The source images are meant to pin the names to the shapes. Whether that is needed, we {ref}`measure <property-3>`.
 
 
 # %%
@@ -398,12 +397,13 @@ paid = domain_loss_d(torch.zeros(8), torch.zeros(8))
 print(f"all equal the package's; an undecided D pays {paid:.4f} = 2 ln 2")
 
 # %% [markdown]
-# **What does it charge for?** Three changes of one rendered object, each measured with plain MSE and with PMSE: everything darker by the same amount; another hue; the same pixels scrambled. (The object stands on mid-grey, at half contrast, so that no value leaves its range.)
+# **What does it charge for?** Three changes of one rendered object, each measured with plain MSE and with PMSE: everything darker by the same amount; another hue; the same pixels scrambled.
 # Which of the three would you call "the same object in another light"?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 shown = objects.evaluation("objects_black", 32)
 keep = shown["source_label"] == 0
+# on mid-grey, at half contrast, so that no value leaves its range
 thing = (0.5 * shown["source"] * shown["source_mask"])[keep][:1]
 whole = torch.ones_like(thing[:, :1])
 shuffle = torch.randperm(32 * 32, generator=torch.Generator().manual_seed(0))
@@ -427,7 +427,7 @@ scrub(frames, ["the object", *captions], "One object and three changes of it")
 # %% [markdown]
 # The shift costs MSE its square, 0.09, and PMSE nothing.
 # The two other changes only move values about, so that their differences add up to zero, and both measures agree.
-# A plain MSE would pull $G$ towards the *average* brightness; PMSE leaves an *added* brightness free and charges for shape and hue.
+# PMSE leaves an *added* brightness free, and charges for shape and hue.
 #
 # :::{admonition} Misconception: "PMSE never charges for a change of brightness"
 # :class: warning
@@ -447,8 +447,8 @@ for covered in (0, 4, 8, 16):
 # %% [markdown]
 # (d7)=
 # In the digits' runs of the paper $\gamma = 0$.
-# The content similarity was made for *rendered* objects, on black: where the renderer hit nothing, there is background, so the mask costs nothing.
-# What the loss adds is a prior: the background may become anything, the object is to stay what it was, whatever the light.
+# The content similarity was made for *rendered* objects, for which the renderer gives the mask away.
+# The background may then become anything, and the object is to stay what it was, whatever the light.
 #
 # ## One step by hand
 #
@@ -507,8 +507,8 @@ print("the step by hand equals the package's")
 #
 # This run is a small copy of the paper's: 16 instead of 32 pixels, narrower networks, half the batch, 2,000 instead of 250,000 steps.
 # Four things differ in kind. The noise $z$ is given to every pixel as it is, in ten channels, so that all pixels of a picture can agree on light or dark. $D$ has neither dropout nor noise; instead every picture that it sees, real or made, is moved by up to two pixels at random, because otherwise it would come to know its 520 real ones by heart {cite:p}`zhao2020`.
-# The weight of the task term on $G$'s side is 0.03 of the domain term's, whereas the paper has the two almost equal; in a short run a heavy task term keeps $G$ from trying anything new (see {ref}`below <weight-task>`).
-# And the learning rate is constant for the first half and falls to zero over the second, so that the game calms down before it ends.
+# The task term weighs 0.03 of the domain term on $G$'s side, and in the paper almost as much as it ({ref}`below <weight-task>` you see what that does here).
+# And the learning rate falls to zero over the second half, so that the game calms down before it ends.
 #
 # Three references have the same $T$, steps and seeds; this notebook trains the first, the sweep all.
 # **Source-only** learns from source images and is tested on the target: the lower mark.
@@ -561,9 +561,9 @@ undecided = {
 plots.curves(history, undecided=undecided if learner == "pixelda" else None)
 
 # %% [markdown]
-# The dashed lines are the values at which $D$ cannot tell. The further its loss ends below its line, the more surely $D$ still tells real from made.
+# The dashed lines are the values at which $D$ cannot tell real from made.
 # The task terms fall towards zero. Do not be pleased yet: they would fall just as nicely if $G$ had changed nothing.
-# Leaf through the film of eight test digits:
+# The film of eight test digits:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
 scrub(
@@ -622,12 +622,12 @@ large.save(run.figure("strip.png"))
 
 # %% [markdown]
 # Read the digits in the middle columns. Where one is no longer the digit on its left, $T$ was taught a wrong name.
-# (The last column is sorted for your eyes only. No training saw its labels.)
+# (The last column is sorted for your eyes only.)
 #
 # (d8)=
 # **Has $G$ memorised the target?** Beside each adapted digit stands its nearest neighbour among all target images that $D$ was shown.
-# If $G$ copied, the two would be the same picture, and the distance far below that of new target images, which nobody was shown.
-# (A caution: most of such a distance is *ground*. A copied stroke before a new ground would not show, nor would a copy that has been moved.)
+# If $G$ copied, the two would be the same picture, and the distance far below that of new target images.
+# (Most of such a distance is *ground*: a copied stroke before a new ground would not show, nor would a copy that has been moved.)
 
 # %%
 target_set = world.unlabelled(run.source, recipe.size)
@@ -660,7 +660,7 @@ plots.grid(
 #
 # ### Which digits are read?
 #
-# The measure is the share of target test images that $T$ names rightly, split by the brightness of the background, because only on light ground does the target what the source never does.
+# The measure is the share of target test images that $T$ names rightly, split by the brightness of the background.
 # New *source* digits are read twice, through the source's own first layer and through the target's.
 
 
@@ -711,10 +711,10 @@ rows = [
 plots.table(["accuracy", *MEASURES.values()], rows)
 
 # %% [markdown]
-# Read from left to right, first the row of source-only. (It has one first layer only, so its two numbers for the source are equal.)
-# How much does it lose from its own domain to dark ground, though it has never seen a photograph? And from dark ground to light?
-# If it does worse there than a guess, which would give one in ten, it does not merely fail to read: it reads *something else*, perhaps the gaps instead of the strokes.
-# And if most of the loss lies between dark and light, then what looks like "photographs are hard" is mostly polarity.
+# Read the row of source-only from left to right. (It has one first layer only, so its two numbers for the source are equal.)
+# How much does it lose from its own domain to dark ground? And from dark ground to light?
+# If most of the loss lies between dark and light, then what looks like "photographs are hard" is mostly polarity.
+# And if it does worse on light ground than a guess, it does not merely fail to read: it reads *something else*, perhaps the gaps instead of the strokes.
 #
 # *Which* digits does PixelDA still get wrong? Rows are the truth, columns the answers:
 
@@ -739,9 +739,9 @@ print(f"right: {right:.3f}; after the best renaming: {best:.3f}")
 # ### Changed enough, kept enough
 #
 # Two demands pull at $G$: become like the target, and stay the digit that you were.
-# How much of the digit is kept, a *judge* measures: a classifier, trained once on perfect blends of the source's digits, names the adapted ones.
-# How close the set has come to the target, the {term}`Fréchet distance` between adapted and real target pictures measures, in the judge's features (smaller is closer).
-# The judge knows the recipe of the target; it is there to measure, and no training sees it. {ref}`Further below <two-axes>` both stand in one picture.
+# How much of the digit is kept, a *judge* measures: a classifier that was trained on perfect blends names the adapted digits.
+# How close the set has come to the target, the {term}`Fréchet distance` to real target pictures measures, in the judge's features (smaller is closer).
+# No training sees the judge. {ref}`Further below <two-axes>` both stand in one picture.
 
 # %%
 judge = None
@@ -819,7 +819,7 @@ if learner == "pixelda":
 # (property-1)=
 # ### Properties 1 and 4: other networks, endless data
 #
-# $G$ is frozen. A new classifier that has nothing in common with $T$ (seven small convolutions with batch norm) learns four times, and is tested on the target each time:
+# $G$ is frozen. A new classifier (seven small convolutions with batch norm) learns four times:
 # from the source digits as they are; from *one* adaptation of each; from a *new* adaptation whenever a digit comes up; and, as the upper mark, from perfect blends.
 
 
@@ -918,15 +918,15 @@ taught = {"fresh_unseen": "digits 7 to 9 (accuracy)", "fresh": "all ten"}
 dots(SEEN, taught, {"guessing": 0.1})
 
 # %% [markdown]
-# If the second line comes near the third, what $G$ learns is a way of painting strokes and grounds, and little about sevens.
-# (In the paper $G$ learns from 6 of 11 objects; a classifier then reaches 98.98 % on the 5 others and 99.28 % on all.)
+# If the second line comes near the third, $G$ learns a way of painting strokes and grounds, and little about sevens.
+# (In the paper $G$ learns from 6 of 11 objects; a classifier then reaches 98.98 % on the 5 others.)
 #
 # (property-3)=
 # ### Property 3: does it always work?
 #
 # GANs fail, and one good run proves nothing. The paper says that the task loss on *source* images makes training stable.
 # So the same run was made on twelve further seeds, with that term and without it. They were first used when all settings had been fixed.
-# The last two lines are settings that we gave up. Both had been fixed, too, and failed on new seeds; each time we changed one thing, and took new seeds again.
+# The last two lines are two earlier settings, on seeds that were as new to them.
 # A run counts as failed below an accuracy of 0.8: far above source-only, and below every run whose digits one can read.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Three panels with one dot for each seed, in four lines: with the task loss on source images, without it, and with it in two earlier settings. The panels: target accuracy; accuracy on the source through the source's first layer; and through the target's first layer."}}
@@ -964,7 +964,7 @@ print("if the source term did nothing, a difference at least as large", end=" ")
 print(f"would come up by chance with a probability of {chance:.2f}")
 
 # %% [markdown]
-# A rate from a dozen runs is coarse, and the interval says how coarse. If two intervals overlap widely, we have not shown what the difference between their lines does for stability.
+# A rate from a dozen runs is coarse. If two intervals overlap widely, we have not shown that the difference between their settings matters for stability.
 #
 # Then look at the other two panels. Without the term $T$ seems to have lost the source: but this is read through a first layer that has never received a gradient.
 # Through the layer that was trained, can it read source digits without having been taught a single one? The adapted ones carry their labels and their shapes.
@@ -997,7 +997,7 @@ plots.grid(
 #
 # **And in the second?** Look at the strokes on light ground. The good run paints them dark. This one keeps them bright, and puts the dark that $D$ wants to see into the *gaps*: the hole of a 0, the bays of a 3.
 # $D$ asks whether the pictures, as a set, look like the target's. Dark things on light ground do, be they strokes or gaps.
-# $T$ has learnt to read these pictures, since it is taught by them, and so has no objection. The source images, bright on dark, say nothing about light grounds.
+# $T$ has learnt to read these pictures, since it is taught by them. The source images, bright on dark, say nothing about light grounds.
 #
 # **How to notice, without a label of the target?** Look, first of all. Then count: a glance at a handful of target pictures says that on light ground strokes are dark, and for every adapted digit we know where its stroke is.
 # Other signs ask the networks: can $T$ read the adapted digits? Is it in doubt on the target? Does a second classifier, taught by the same adapted digits, disagree with it? All of them, over the runs of property 3:
@@ -1054,7 +1054,7 @@ for sign, title in SIGNS.items():
 plots.table(["sign, seen without a label", "runs", "least", "middle", "most"], rows)
 
 # %% [markdown]
-# A sign is useful if its values in failed runs lie outside the range of the good runs. Which of the five pass this test? The two ways to fail show in different signs, so one sign is not enough.
+# A sign is useful if its values in failed runs lie outside the range of the good runs. Which of the five pass this test?
 #
 # (d9)=
 # ### All references
@@ -1078,8 +1078,8 @@ plots.table(["sign, seen without a label", "runs", "least", "middle", "most"], r
 # :::
 #
 # On MNIST-M PixelDA is *better than target-only*. How can a method without labels beat one with labels?
-# One candidate: it sees endlessly many pictures, where target-only sees each digit on one ground.
-# The last two rows of our table test it: 520 target digits, each on one ground, against 720 source digits on a new ground in every step. (Not a clean test: those are more digits, too.)
+# One candidate: it sees endlessly many pictures, and target-only sees each digit on one ground.
+# The last two rows of our table test it: 520 target digits, each on one ground, against 720 source digits on a new ground in every step. (More digits, too, so the test is not a clean one.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 REFERENCES = {
@@ -1093,8 +1093,8 @@ FOUR = {name: MEASURES[name] for name in ("target", "dark", "light", "source")}
 plots.table(*results.table(swept, REFERENCES, FOUR))
 
 # %% [markdown]
-# DANN here is a small version with its paper's schedule, and nobody has tuned it as PixelDA was tuned: take its row as an example, not as a verdict.
-# It may show what can go wrong in that family: the features of both domains can look alike as *sets* while a dark stroke is filed under the wrong digit.
+# DANN here is a small version with its paper's schedule, and was not tuned as PixelDA was: take its row as an example, not as a verdict.
+# In that family, the features of both domains can look alike as *sets* while a dark stroke is filed under the wrong digit.
 #
 # ### Taking parts away
 
@@ -1123,8 +1123,8 @@ leaf(
 
 # %% [markdown]
 # **Without noise** the variety must come from the digits themselves: each gets one ground and one polarity, always the same.
-# *Variation by z* is the difference between two draws of one digit, divided by that between two unrelated target images. Those differ in their digits, too, so expect somewhat less than 1. At 0, $z$ would do nothing.
-# In {ref}`pix2pix <p5>` noise at the input was ignored. Here $D$ sees no input image, so a more varied set is a better disguise, and $z$ is a cheap source of variety.
+# *Variation by z* is the difference between two draws of one digit, divided by that between two unrelated target images. At 0, $z$ would do nothing.
+# In {ref}`pix2pix <p5>` noise at the input was ignored. Here $D$ sees no input image, so a more varied set is a better disguise.
 #
 # (weight-task)=
 # **A heavy task term** looks safe: it keeps the digits readable. Then read the column of light grounds.
@@ -1178,11 +1178,11 @@ plots.table(*results.table(swept, PAIR, FOUR, paper, ["paper: target"]))
 # | target-only | 100.00 | 6.47° |
 #
 # In the class three methods come near 100 %; the angle tells them apart.
-# That cropped set is hard to come by today, and this chapter leaves the pose out (an exercise looks at its loss).
+# That cropped set is hard to come by today, and this chapter leaves the pose to an exercise.
 # Ours are the objects of {ref}`the first figure <d1>`: the class is the shape and the hue is free, so nothing but the content similarity asks $G$ to keep a hue.
 #
 # **What stands behind the rendered object?** A renderer may leave it black, or put any photograph there, which costs nothing and is itself an adaptation.
-# The runs of the table also have a channel of depth. With colour alone the paper compared both: source-only rises from 47.33 to 91.15 % and PixelDA from 94.16 to 96.95 % when random ImageNet pictures replace the black.
+# In the paper, with colour alone, source-only rises from 47.33 to 91.15 % and PixelDA from 94.16 to 96.95 % when random ImageNet pictures replace the black. (The runs of its table also have a channel of depth.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Target accuracy of source-only, PixelDA and PixelDA with content similarity, with renderings on black and on photographs, one dot per seed, and the hue's turn in degrees; a dashed line at one in six for guessing and at 90 degrees for unrelated hues."}}
 OBJECTS = {
@@ -1212,12 +1212,12 @@ leaf(
 )
 
 # %% [markdown]
-# One photograph of a flower is not ImageNet, and gives neither a dim lamp nor noise, so expect less of it than in the paper.
-# The hue is the content similarity's own business. Without it $D$ asks for colourful objects, and does not care which object has which colour; with it, the object should keep its hue while its ground becomes a photograph.
+# One photograph of a flower is not ImageNet, so expect less of it than in the paper.
+# Without the content similarity $D$ asks for colourful objects, and does not care which object has which colour; with it, the object should keep its hue while its ground becomes a photograph.
 #
 # (d11)=
 # **Ground and object.** In the paper's pictures the background is distorted more than the object. Is it, in ours?
-# On black the ground *has* to change, so comparing with the source says nothing. We compare with *real* target pictures: how much power (contrast squared) there is at each frequency, in the ground alone and in the object alone (the rest filled with one colour). 1 means as much as in the real ones.
+# Black ground *has* to change, so we compare with *real* target pictures: how much power (contrast squared) there is at each frequency, in the ground alone and in the object alone. 1 means as much as in the real ones.
 
 
 # %%
@@ -1258,13 +1258,13 @@ plots.spread(
 )
 
 # %% [markdown]
-# If a curve lies below 1, $G$ paints less detail than real pictures have, and above 1 more. If the ground's curve is further from 1 than the object's, the ground is distorted more.
-# It need not matter: $T$'s business is to ignore backgrounds, and nobody will frame the pictures.
+# Below 1, $G$ paints less detail than real pictures have, and above 1 more. If the ground's curve is further from 1 than the object's, the ground is distorted more.
+# It need not matter: $T$'s business is to ignore backgrounds.
 #
 # ## The claims
 #
 # Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
-# First what this run measured, beside your predictions; then all claims over the seeds.
+# First this run, beside your predictions; then all claims over the seeds.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 run.claims_table(predictions)
@@ -1429,7 +1429,7 @@ plots.table(*profiles(RECIPES))
 #
 # **In three sentences.** Unsupervised domain adaptation has labels on one side and pictures on both.
 # PixelDA lets a generator repaint the labelled pictures until they pass for the others, and a task network holds it to their labels.
-# Because the adaptation happens in the pixels, one can look at it, reuse it for other classifiers and classes, and see where it fails.
+# Because the adaptation happens in the pixels, one can look at it, reuse it, and see where it fails.
 #
 # :::{admonition} Quiz
 # :class: tip dropdown
