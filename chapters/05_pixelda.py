@@ -987,15 +987,16 @@ compared = {
     "gaps dark": unmoved[1],
     "gaps dark, again": unmoved[2],
 }
+few = [0, 3, 5, 6, 7]
 plots.grid(
-    {name: images[2:7] for name, images in compared.items()},
+    {name: images[few] for name, images in compared.items()},
     caption="Two ways to fail. Which digits can you still read?",
 )
 
 # %% [markdown]
 # **What went wrong in the first?** $G$ paints strokes that $D$ likes, and they have nothing to do with the digit that came in. It is the {term}`mode collapse` of {ref}`chapter 2 <c4>`. $T$ cannot read these pictures either, but its objection weighs little on $G$'s side.
 #
-# **And in the second?** Look at the strokes on light ground. The good run paints them dark. This one keeps them bright, and puts the dark that $D$ wants to see into the *gaps*: the hole of a 0, the bays of a 3.
+# **And in the second?** Look at the strokes on light ground. The good run paints them dark. This one keeps them bright, and puts the dark that $D$ wants to see into the *gaps*: the hole of a 0, the bays of a 5 or a 7.
 # $D$ asks whether the pictures, as a set, look like the target's. Dark things on light ground do, be they strokes or gaps.
 # $T$ has learnt to read these pictures, since it is taught by them. The source images, bright on dark, say nothing about light grounds.
 #
