@@ -163,8 +163,8 @@ def evening(images):
     return images.add(1).mul(light).sub(1)
 
 
-def world(numbers):
-    """The training stream of this run."""
+def world(numbers, task=task):
+    """The training stream of this run, or of another task."""
     size, batch, load = numbers.size, numbers.batch, numbers.load_size
     if not drawn:
         door = horses if source in horses.SOURCES else unpaired
@@ -183,11 +183,11 @@ def world(numbers):
     if task == "coat":
         return stream
     return stream.mapped(
-        lambda batch: batch | {"b": changed(batch["b"])}, task=task
+        lambda batch: batch | {"b": changed(batch["b"], task)}, task=task
     )
 
 
-def changed(images):
+def changed(images, task=task):
     """Pictures of pile b as the task has them."""
     if task == "shape":
         return images.flip(2)
@@ -672,6 +672,14 @@ values = {
     for label in dict.fromkeys(shown)
     if label in kept
 }
+# for the figure of the rates below
+means = {
+    label.removeprefix("step "): frame[recipe.size : 2 * recipe.size].mean() / 255
+    for label, frame in kept.items()
+}
+run.record(
+    "method", {f"map_at_{step}": float(mean) for step, mean in means.items()}
+)
 plots.histogram(values, x="value of the map of a (0: kept, 1: painted)")
 
 # %% [markdown]
@@ -718,6 +726,44 @@ run.show("b_to_a.png", plots.grid(gallery("b", "a"), caption))
 # 1. **The ground**, blade by blade. Where the map is next to 0 it is the input's own: not *like* the right answer, but the same pixels.
 # 2. **The rim of the map.** Muzzle, mane, tail and hooves are dark in both coats. They tell nothing apart, and the map has no reason to cover them.
 # 3. **Ghosts of stripes** on the brown horses: the hidden message of {ref}`chapter 2 <hidden-message>`. Attention leaves it less room, but forbids it nowhere.
+
+# %% [markdown]
+# **What does the cycle charge, and where?** There and back, how far is a pixel from where it was? Its map says how much of it was painted:
+
+
+# %%
+def charge(side, other, way):
+    """Mean error there and back, over pixels in ten steps of the map's value."""
+    back = run.in_parts(
+        partial(model.translate, direction=way), own[f"fake_{other}"]
+    )
+    error = (back - test[side]).abs().mean(1)
+    step = own[f"map_{side}"][:, 0].mul(10).long().clamp(max=9)
+    errors = {10 * low: error[step == low] for low in range(10)}
+    return {low: float(part.mean()) for low, part in errors.items() if len(part)}
+
+
+run.record("method", {
+    f"back_{side}_{low}": error
+    for side, other, way in (("a", "b", "BtoA"), ("b", "a", "AtoB"))
+    for low, error in charge(side, other, way).items()
+})  # fmt: skip
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Mean error of the way back against the map's value, in ten steps, for horses and zebras; one dot for each seed."}}
+swept = results.sweep("aggan")
+CHARGED = {
+    f"a {name}, there and back": {
+        low / 100: results.by_arm(swept, f"back_{side}_{low}").get("full", [])
+        for low in range(0, 100, 10)
+    }
+    for side, name in (("a", "horse"), ("b", "zebra"))
+}
+plots.spread(
+    CHARGED, x="value of the map (start of the step)", y="error of the way back"
+)
+
+# %% [markdown]
+# Kept pixels come back as they were. Where is the error largest, in the middle or at 1? That is where the cycle pushes the map away from. (Each dot is a run of the chapter as it stands, with another seed.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
 for side, other in ("ab", "ba"):  # input, translation, map, right answer
@@ -1037,7 +1083,6 @@ plots.grid(
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: reading the sweep's results"}
-swept = results.sweep("aggan")
 SHARES = {0.5: "50", 0.7: "70", 0.85: "85", 0.95: "95", 1.0: "100"}
 
 
@@ -1116,6 +1161,25 @@ RATES = {
     "cyclegan": "CycleGAN",
 }
 dots(RATES, KEPT)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the map over the steps", "image": {"alt": "Mean of the map over the steps for a slow, the usual and a fast attention rate, one dot for each seed."}}
+STEPS = sorted(
+    int(key.removeprefix("map_at_"))
+    for key in {key for row in swept for key in row["metrics"]["method"]}
+    if key.startswith("map_at_")
+)
+plots.spread(
+    {
+        name: {
+            step: results.by_arm(swept, f"map_at_{step}").get(arm, [])
+            for step in STEPS
+        }
+        for arm, name in RATES.items()
+        if arm != "cyclegan"
+    },
+    x="step",
+    y="mean of the map of a",
+)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 rates = [name for arm, name in RATES.items() if arm != "cyclegan"]
@@ -1198,6 +1262,17 @@ plots.table(*results.claims_table("06_aggan"))
 # - **Shape** (`task="shape"`): the pictures of pile b are upside down, ground and all. A new outline would have to grow where the old animal is not.
 # - **Style** (`task="style"`): both piles hold brown horses on the same mixture of grounds, and pile b was photographed in the evening. What tells them apart is everywhere. Where should the map go?
 # - **Alike** (`task="alike"`): four of five pictures in pile b show a brown horse as well, on the same mixture of grounds. What tells the piles apart is rare.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the piles of the tasks", "image": {"alt": "Four columns of five pictures. Pile a: brown horses on meadow and savannah. Style: brown horses in evening light. Shape: zebras upside down, the sky below. Alike: brown horses, with one zebra among them."}}
+if drawn:
+    tiles = {}
+    for name in ("style", "shape", "alike"):
+        batches = [
+            next(stream) for stream in [world(recipe, name)] for _ in range(5)
+        ]
+        tiles.setdefault("pile a", torch.cat([batch["a"][:1] for batch in batches]))
+        tiles[f"{name}: pile b"] = torch.cat([batch["b"][:1] for batch in batches])
+    display(plots.grid(tiles, caption="What tells each of the three from pile a?"))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 TASKS = {"full": "coat", "shape": "shape", "style": "style", "alike": "alike"}
