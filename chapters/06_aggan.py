@@ -1104,7 +1104,7 @@ def dots(arms, measures):
     return plots.dots(results.panels(swept, arms, measures))
 
 
-FIVE = "Five inputs, what the variant makes of them, its maps, the right answers"
+FIVE = "Top to bottom: five inputs, their translations, the maps, right answers"
 KEPT = {"to_b_coat": "coat (share)", "to_b_ground": "ground (dB)"}
 KEPT |= {"to_b_iou": "map's IoU", "to_b_map": "mean of the map"}
 
@@ -1235,7 +1235,7 @@ dots(PHOTOS, seen_there | {"to_b_iou": "map's IoU"})
 leaf(
     "aggan_fruit",
     ["apples, as oranges, and the map", "oranges, as apples, and the map"],
-    "Five photographs of fruit, AGGAN's translations, and its maps",
+    "Top to bottom: five photographs, AGGAN's translations, and its maps",
     enlarge=3,
 )
 
