@@ -526,6 +526,14 @@ def test_the_switch_waits_for_maps_that_leave_most_of_the_picture_alone():
     assert game.share <= 0.5
 
 
+def test_the_share_counts_the_maps_of_both_sides():
+    for side in "ab":
+        game, scene = method(threshold=0.5), scene_with_maps(1.0, 0)
+        setattr(scene, f"map_{side}", torch.zeros(1, 1, 8, 8))
+        game.end(scene)
+        assert float(game.share) == pytest.approx(0.98 + 0.02 * 0.5)
+
+
 # the gate opens when the running share of half-attended maps has come down from 1 far enough
 GATES = {"steps alone": {"switch": 0.5}, "share": {"switch": 0.25, "switch_share": 0.95, "threshold": 0.5}}
 
