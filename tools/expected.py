@@ -1,7 +1,7 @@
 """What the cells tagged `nbval-check-output` print at `smoke`: kept apart from the notebooks, which have no outputs.
 
-``python tools/expected.py`` runs every chapter at smoke and writes tests/book/expected/NAME.json. The tests put these
-outputs into a copy of the notebook and let nbval compare them with those of a new run.
+``python tools/expected.py [NAME ...]`` runs every chapter (or these) at smoke and writes tests/book/expected/NAME.json.
+The tests put these outputs into a copy of the notebook and let nbval compare them with those of a new run.
 """
 
 import json
@@ -39,6 +39,8 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in sorted(ROOT.glob("chapters/*.ipynb")):
+        if sys.argv[1:] and path.stem not in sys.argv[1:]:
+            continue
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             NotebookClient(
