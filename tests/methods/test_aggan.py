@@ -410,6 +410,7 @@ def test_a_discriminator_is_shown_each_pooled_picture_with_the_map_it_was_made_w
     game.attention_a = game.attention_b = AsBright()
     game.g_ab = game.g_ba = nn.Identity()  # what is painted is the picture itself
     setattr(game, f"d_{side}", judge := Records())
+    made = []
     torch.manual_seed(0)
     for step in range(60):
         if step == 20:  # the pool keeps pictures and maps of before: the threshold is for the reader
@@ -418,7 +419,9 @@ def test_a_discriminator_is_shown_each_pooled_picture_with_the_map_it_was_made_w
         data = {other: tones.expand(2, 3, 32, 32).clone() for other in "ab"}
         scene = scene_of(game, data)
         getattr(game, f"discriminator_loss_{side}")(scene)
+        made.append(getattr(scene, f"fake_{side}").detach())
     before, after = judge.shown[1:40:2], judge.shown[41::2]  # real and fake by turns
+    assert not all(map(torch.equal, before, made))  # some are earlier ones
     assert {float(tone) for shown in before for tone in shown.unique()} == {0.5, -0.5}
     assert {float(tone) for shown in after for tone in shown.unique()} == {0.5, 0.0}  # bright or hidden, never dark
 
