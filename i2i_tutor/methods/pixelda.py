@@ -89,8 +89,8 @@ RECIPES = {
         size=16, batch=8, steps=6, width=4, blocks=1, discriminator_width=4, task_width=4, discriminator_noise=0.05,
         weight_domain=1.0, weight_generator=1.0, weight_task=0.1, stair=0, decay=0.5,
     ),
-    # A hundredth of the steps, at 16 px and half the batch. The stairs would not be over before the run is: its rate falls
-    # smoothly over the second half instead. The task term on G's side is far weaker than the official one.
+    # A hundredth of the steps, at 16 px and half the batch. The stairs would not be over before the run is: its rate
+    # falls smoothly over the second half instead. The task term on G's side is far weaker than the official one.
     "fast": PixelDARecipe(
         size=16, batch=16, steps=2000, noise_map=False, width=16, blocks=3, discriminator_width=48, task_width=16,
         dropout=0.0, discriminator_noise=0.0, discriminator_shift=2, weight_domain=1.0, weight_generator=1.0,
