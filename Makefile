@@ -113,9 +113,9 @@ OTHER_PRECISION = import torch; from i2i_tutor.training import has_native_bf16 a
 	print("fp32" if native(torch.device("cpu")) else "bf16")
 
 .PHONY: test-other-precision
-test-other-precision: $(READY)  ## the tests of training, methods and chapters in the arithmetic that this machine would not choose
+test-other-precision: $(READY)  ## the tests of training and methods, and each chapter once, in the arithmetic that this machine would not choose
 	I2I_PRECISION=$$($(BIN)/python -c '$(OTHER_PRECISION)') $(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) \
-		--dist loadfile $(PYTEST) tests/training tests/methods tests/book/test_execution.py
+		--dist loadfile $(PYTEST) tests/training tests/methods tests/book/test_execution.py::test_outputs_are_those_that_were_looked_at
 
 .PHONY: soak
 soak: $(READY)  ## the long tests, and a cold book at fast

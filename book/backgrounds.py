@@ -22,6 +22,8 @@ import numpy as np
 import torch
 
 from i2i_tutor import plots
+from i2i_tutor.data import adaptation, objects
+from i2i_tutor.data.streams import to_tensor
 from i2i_tutor.nn import PatchGAN, UNet
 
 torch.manual_seed(0)
@@ -282,3 +284,24 @@ axis.axhline(0, color="grey", linewidth=0.8)
 axis.set(xlabel="pictures in each set", ylabel="measured distance")
 axis.legend()
 plt.show()
+
+# %% [markdown]
+# (b20)=
+# ## Synthetic data: labels for free
+#
+# Someone has to name what is in a photograph, and to do so for every pixel can take an hour a picture.
+# A **renderer** works the other way round: it starts from what is there, and draws the picture.
+# So it knows the class, the pose and the distance of every surface; where no object is, there is background, so the mask costs nothing either.
+#
+# What it does not know is how the world looks: which lamps, which noise, what stands behind.
+# Draw these at random and the network may learn to ignore them (*domain randomisation*); or learn them from photographs without labels, as {ref}`chapter 5 <d1>` does.
+#
+# Below, what our small renderer gives away with each picture, and what a camera sees.
+
+# %% mystnb={"image": {"alt": "Four objects in rows. Columns: the object rendered on black, its mask, the same rendering before a photograph, and other objects as a camera sees them, dim and noisy. The caption names the class of each row: disc, ring, cross and so on."}}
+free = next(objects.train("objects_black", 48, 4, seed=1))
+names = [objects.CLASSES[label] for label in free["source_label"]]
+behind = to_tensor(adaptation.crops(adaptation.bundled_photographs("train"), 4, 48, np.random.default_rng(2)))
+anywhere = free["source"] * free["source_mask"] + behind * (1 - free["source_mask"])
+columns = {"rendered": free["source"], "mask": free["source_mask"] * 2 - 1, "on a photograph": anywhere}
+plots.grid(columns | {"camera": free["target"]}, f"What the renderer drew, from top to bottom: {', '.join(names)}.")

@@ -789,7 +789,7 @@ SHOWN = {
 PAPER = ("paper: pixel acc.", "paper: class acc.", "paper: class IoU")
 
 
-FIVE = "Five inputs, below them what each arm paints, below that the real pictures"
+FIVE = "Top to bottom: five inputs, what the arm paints, the real pictures"
 
 
 # %% [markdown]

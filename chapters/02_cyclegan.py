@@ -1147,7 +1147,7 @@ def dots(arms, measures, chance=()):
 
 
 FIVE = (
-    "Five inputs, what the variant makes of them, its ways back, the right answers"
+    "Top to bottom: five inputs, their translations, the ways back, right answers"
 )
 KEPT = {"to_b_coat": "zebra's coat (share)", "to_b_shape": "shape kept (IoU)"}
 BACK = {"way_back_a": "error horse → horse", "way_back_b": "error zebra → zebra"}
@@ -1265,7 +1265,7 @@ CITY = {"night_full": "CycleGAN", "night_gan": "GAN alone"}
 leaf(
     "cyclegan_night",
     ["day to night, and back", "night to day, and back"],
-    "Five houses, CycleGAN's translations, the ways back, the right answers",
+    "Top to bottom: five houses, CycleGAN's translations, the ways back, right answers",
     enlarge=3,
 )
 
@@ -1310,7 +1310,7 @@ dots(LABELS, READ, ["another scene", "the mean picture"])
 leaf(
     "cyclegan_fruit",
     ["apples, as oranges, and back", "oranges, as apples, and back"],
-    "Five photographs of fruit, CycleGAN's translations, and the ways back",
+    "Top to bottom: five photographs, CycleGAN's translations, and the ways back",
     enlarge=3,
 )
 

@@ -86,8 +86,9 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
     """Pictures to leaf through with a slider that needs no kernel: in the book, in Colab, on a phone.
 
     frames: uint8 ``(H, W, 3)``, all of one size; labels: one short text per frame, read out by screen readers; alt:
-    what the reader sees change; enlarge: pixels of the page per pixel; shown: which frame is seen first, by default the
-    last, the end of a training. Without script, and in print, all frames stand below each other.
+    what the rows show, from top to bottom, which stands under the pictures, too; enlarge: pixels of the page per pixel;
+    shown: which frame is seen first, by default the last, the end of a training. Without script, and in print, all
+    frames stand below each other.
     """
     if len(frames) != len(labels) or not frames:
         raise ValueError(f"{len(frames)} frames but {len(labels)} labels; expected one label per frame, at least one")
@@ -103,8 +104,10 @@ def scrub(frames: Sequence[np.ndarray], labels: Sequence[str], alt: str, enlarge
         f'<input type="range" min="0" max="{len(frames) - 1}" value="{range(len(frames))[shown]}" hidden '
         f'aria-label="{html.escape(alt, quote=True)}" style="width:100%;height:44px">'
     )
+    # for the eye alone: screen readers have it with every frame
+    rows = f'<p aria-hidden="true" style="font-size:.9em;margin:0 0 1em">{html.escape(alt)}.</p>'
     width = frames[0].shape[1] * enlarge
-    return HTML(f'<div class="i2i-scrub" style="max-width:{width}px">{slider}{"".join(items)}</div>{_SCRUB}')
+    return HTML(f'<div class="i2i-scrub" style="max-width:{width}px">{slider}{"".join(items)}{rows}</div>{_SCRUB}')
 
 
 # Runs once per figure. Shows one frame at a time; a print style brings all of them back.

@@ -53,6 +53,17 @@ def generator_loss(fake: Tensor, objective: Objective = "vanilla") -> Tensor:
     raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares' or 'wasserstein'")
 
 
+def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Mean of minus the logarithm of the probability that softmax gives the right class.
+
+    Shape: logits ``(N, classes)``, label int64 ``(N,)``. With logits 0 it is ln(classes).
+    """
+    if logits.ndim != 2 or label.shape != logits.shape[:1] or label.is_floating_point():
+        shapes = f"{tuple(logits.shape)} and {tuple(label.shape)} of {label.dtype}"
+        raise ValueError(f"logits and label are {shapes}; expected (N, classes) and N class numbers")
+    return F.cross_entropy(_precise(logits), label)
+
+
 def l1(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of two tensors of the **same** shape."""
     check_same_shape(image, target)
@@ -78,7 +89,9 @@ def masked_pairwise_error(image: Tensor, adapted: Tensor, mask: Tensor | None = 
     check_same_shape(image, adapted)
     if mask is not None and mask.shape not in (image.shape, (len(image), 1, *image.shape[2:])):
         raise ValueError(f"the mask is {tuple(mask.shape)}; expected (N, 1, H, W) for images {tuple(image.shape)}")
-    difference = image - adapted if mask is None else (image - adapted) * mask
+    difference = _precise(image) - _precise(adapted)
+    if mask is not None:
+        difference = difference * mask
     return difference.flatten(1).var(dim=1, correction=0).mean()
 
 

@@ -70,8 +70,9 @@ def test_the_slider_has_text_for_every_frame_and_works_without_script():
         "a &quot;test&quot;: before",
         "a &quot;test&quot;: after &lt;x&gt;",
     ]
+    assert re.findall(r"<p [^>]*>([^<]*)</p>", text) == ["a &quot;test&quot;."]  # for eyes that see no alt text
     assert 'type="range"' in text
-    assert "hidden" in text  # the slider appears only where the script runs; the frames are there without it
+    assert " hidden " in text  # the slider appears only where the script runs; the frames are there without it
     assert "display:none" not in re.sub(r"<script>.*?</script>|<style>.*?</style>", "", text, flags=re.S)
     assert "http" not in text
     with pytest.raises(ValueError, match="2 frames but 1 labels"):

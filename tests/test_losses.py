@@ -113,6 +113,13 @@ def test_wrong_arguments_are_named(call):
         call()
 
 
+def test_cross_entropy_is_minus_the_log_of_the_right_class():
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
+    assert float(losses.cross_entropy(logits, torch.tensor([1, 0]))) == pytest.approx(
+        (math.log(4 / 3) + math.log(2)) / 2
+    )
+
+
 # --- PixelDA ---------------------------------------------------------------------------------------------------------
 
 

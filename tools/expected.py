@@ -1,7 +1,7 @@
 """What the cells tagged `nbval-check-output` print at `smoke`: kept apart from the notebooks, which have no outputs.
 
-``python tools/expected.py`` runs every chapter at smoke and writes tests/book/expected/NAME.json. The tests put these
-outputs into a copy of the notebook and let nbval compare them with those of a new run.
+``python tools/expected.py [NAME ...]`` runs every chapter (or these) at smoke and writes tests/book/expected/NAME.json.
+The tests put these outputs into a copy of the notebook and let nbval compare them with those of a new run.
 """
 
 import json
@@ -38,7 +38,11 @@ def main() -> int:
     os.environ["I2I_PROFILE"] = "smoke"
     os.environ["OMP_NUM_THREADS"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in sorted(ROOT.glob("chapters/*.ipynb")):
+    chapters = {path.stem: path for path in sorted(ROOT.glob("chapters/*.ipynb"))}
+    names = sys.argv[1:] or list(chapters)
+    if unknown := [name for name in names if name not in chapters]:
+        sys.exit(f"no chapter is called {unknown[0]!r}; there are {', '.join(chapters)}")
+    for path in (chapters[name] for name in names):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             NotebookClient(

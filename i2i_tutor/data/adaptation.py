@@ -97,7 +97,8 @@ def fixed_batch(source: LabelledSet, target: LabelledSet, count: int | None) -> 
     """The first ``count`` pictures of either side (None: all), with the truth about both.
 
     ``source``, ``source_label``, ``source_mask`` and ``target`` as in ``adaptation_stream``, ``target_label``, and, if
-    the target has backgrounds, ``target_light``: bool ``(N,)``, whether the background is lighter than mid grey.
+    the target has backgrounds, ``target_mask``, like the source's, and ``target_light``: bool ``(N,)``, whether the
+    background is lighter than mid grey.
     """
     check_count(count, min(len(source), len(target)), "the fixed set")
     source, target = source.take(slice(count)), target.take(slice(count))
@@ -109,7 +110,10 @@ def fixed_batch(source: LabelledSet, target: LabelledSet, count: int | None) -> 
         "target": to_tensor(target.images),
         "target_label": torch.from_numpy(target.labels),
     }
-    return batch if target.light is None else batch | {"target_light": torch.from_numpy(target.light)}
+    if target.light is not None:
+        assert target.masks is not None
+        batch |= {"target_mask": mask_tensor(target.masks), "target_light": torch.from_numpy(target.light)}
+    return batch
 
 
 def mask_tensor(masks: np.ndarray) -> Tensor:

@@ -7,6 +7,7 @@ split; no result is reported on it.
 """
 
 import gzip
+import hashlib
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,8 @@ from i2i_tutor.contract import Batch, Split, check_choice, check_whole
 from i2i_tutor.data import adaptation, download
 from i2i_tutor.data.adaptation import LabelledSet
 from i2i_tutor.data.images import DataError, list_images, read_rgb
-from i2i_tutor.data.streams import Stream, to_tensor
+from i2i_tutor.data.streams import Stream, to_tensor, to_uint8
+from i2i_tutor.data.truth import GroundTruth
 
 Source = Literal["digits", "mnist_m", "usps"]
 Look = Literal["source", "target", "fresh"]
@@ -109,6 +111,29 @@ def evaluation(source: Source, size: int, *, split: Split = "evaluation", count:
     _check(source, size)
     check_choice("split", split, get_args(Split))
     return adaptation.fixed_batch(_source_set(source, size, split), _target_set(source, size, split), count)
+
+
+def ground_truth(source: Source, size: int) -> GroundTruth:
+    """Target-like pictures with their labels, for a judge that reads what a generator paints.
+
+    It learns from fresh blends of the source's digits (``labelled``, look "fresh") and is tested on the target's
+    evaluation digits. Raises like ``train``; ValueError for "usps", of which no fresh blends can be made.
+    """
+    _check(source, size)
+
+    def held_out() -> Batch:
+        batch = evaluation(source, size)
+        return {"image": batch["target"], "label": batch["target_label"]}
+
+    shown = labelled(source, size, 64, SEED, look="fresh").batch(0)["image"], held_out()["image"]
+    return GroundTruth(
+        name=f"digits-{source}-{size}",
+        size=size,
+        classes=len(CLASSES),
+        train=lambda batch, seed: labelled(source, size, batch, seed, look="fresh"),
+        held_out=held_out,
+        fingerprint=hashlib.sha256(b"".join(to_uint8(images).tobytes() for images in shown)).hexdigest(),
+    )
 
 
 def _check(source: str, size: int) -> None:

@@ -2,13 +2,18 @@
 NeurIPS 2018.
 
 CycleGAN with an attention network per domain: a map in 0..1 says where the generator's pixels are pasted, and all other
-pixels stay as they were. From the switch on the discriminators see attended pixels only, and the maps stay as they are.
+pixels stay as they were. From the switch on the discriminators see attended pixels only, and the attention networks no
+longer move.
 
 It extends CycleGAN: pools, cycle and adversarial terms are the same, and ``attention=False`` *is* a CycleGAN with these
-networks. Networks, order of the moves and defaults follow the official TensorFlow code, except that the "same" padding
-of its strided convolutions adds below and on the right, ours on all sides (equal shapes, windows one pixel apart).
+networks. Networks, order of the moves and defaults follow the official TensorFlow code where it differs from the paper
+(least squares, not logarithms; a discriminator is shown the masked *composed* picture, not the masked painting). Three
+things are ours: the "same" padding of its strided convolutions adds below and on the right, ours on all sides (equal
+shapes, windows one pixel apart); it takes both piles in a fixed order and crops both pictures of a step alike, ours are
+drawn and cropped independently; and the switch counts steps, not epochs.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +32,15 @@ from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
 
 KERNELS = {"paper": (3, 3, 7), "code": (1, 1, 1)}  # of the three last convolutions of an attention network
-MEMORY = 0.98  # decay of the running share of attended pixels
+SHARE_DECAY = 0.98  # of the running share of attended pixels
+
+
+def smallest_side(strided: int, padding: int) -> int:
+    """The least side of an image of which every norm of a discriminator still sees more than one pixel."""
+    side = 2  # behind the last norm
+    for stride in (1, *[2] * strided):
+        side = max(2, (side - 1) * stride + 4 - 2 * padding)  # the least of which such a layer makes that many
+    return side
 
 
 @dataclass(frozen=True)
@@ -55,25 +68,35 @@ class AGGANRecipe(CycleGANRecipe):
     threshold: Annotated[float, Range(0, 1), "what the map must reach for the discriminators to see a pixel"] = 0.1
     switch: Annotated[float, Range(0, 1), "part of the steps before the discriminators are attended; 1: never"] = 0.3
     # Not the paper's, which counts epochs alone
-    switch_share: Annotated[float, Range(0, 1), "of attended pixels, above which the switch waits; 1: it does not"] = (
-        1.0
-    )
+    switch_share: Annotated[
+        float, Range(1e-6, 1), "of attended pixels, above which the switch waits; 1: it does not"
+    ] = 1.0
     freeze: Annotated[bool, "attention stays as it is after the switch"] = True
     norm_off: Annotated[bool, "no norm in the discriminators after the switch"] = True
     together: Annotated[bool, "both generators move in one turn (False: each in its own, as in the code)"] = False
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.adversarial or self.lambda_identity:
+        if not self.adversarial:
+            raise ParameterError("adversarial is False; AGGAN has discriminators")
+        if self.lambda_identity:
+            raise ParameterError(f"lambda_identity is {self.lambda_identity}; AGGAN has no identity terms")
+        smallest = max(8, smallest_side(self.patch_layers, self.discriminator_padding))
+        if self.size < smallest:
             raise ParameterError(
-                "AGGAN has discriminators and no identity terms; set adversarial=True, lambda_identity=0"
+                f"size is {self.size}; the networks, with patch_layers={self.patch_layers}, need at least {smallest}"
             )
+
+    @property
+    def unattended_steps(self) -> int:
+        """How many steps the discriminators are shown whole pictures; at least one, unless ``switch`` is 0."""
+        return max(int(round(self.switch * self.steps, 6)), int(self.switch > 0))
 
     def rates(self) -> Schedule:
         """The official stairs if epochs are counted (of 100, epoch 75 has half the rate, the last a fiftieth)."""
         if self.epoch == 0:
             return super().rates()
-        epochs = self.steps // self.epoch
+        epochs = math.ceil(self.steps / self.epoch)
         falling = round(epochs * self.decay)
         if not falling:
             return schedules.constant
@@ -90,7 +113,7 @@ RECIPES = {
     "fast": AGGANRecipe(
         size=48, load_size=54, batch=2, steps=1000, epoch=0, base=16, blocks=3, patch_layers=2, discriminator_base=24,
         first_norm=False, discriminator_padding=1, attention_base=16, attention_kernels="paper", learning_rate=5e-4,
-        attention_rate=2e-4, switch=1.0, switch_share=0.5, together=True, average=0.99,
+        attention_rate=2e-4, switch=1.0, together=True, average=0.99,
     ),
     "paper": AGGANRecipe(),
 }  # fmt: skip
@@ -115,6 +138,12 @@ def _layer(*layers: nn.Module, width: int) -> list[nn.Module]:
     return [*layers, nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
 
 
+def _check_sides(image: Tensor) -> None:
+    height, width = image.shape[-2:]
+    if height % 4 or width % 4 or min(height, width) < 8:
+        raise ValueError(f"AGGAN needs sides that are multiples of 4, at least 8; the image is {height}x{width}")
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions with instance norm, added to their input, and a ReLU after the sum."""
 
@@ -133,8 +162,8 @@ class Residual(nn.Module):
 class Generator(nn.Module):
     """F: CycleGAN's residual generator with half its width, zeros at the borders and affine instance norms.
 
-    Shape: ``(N, 3, H, W)`` → ``(N, 3, H, W)`` in [-1, 1], H and W multiples of 4. 2,855,811 weights at base 32 with 9
-    blocks.
+    Shape: ``(N, 3, H, W)`` → ``(N, 3, H, W)`` in [-1, 1], H and W multiples of 4, at least 8. 2,855,811 weights at
+    base 32 with 9 blocks.
     """
 
     def __init__(self, base: int = 32, blocks: int = 9):
@@ -150,21 +179,22 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         check_input(image, self)
-        height, width = image.shape[-2:]
-        if height % 4 or width % 4 or min(height, width) < 8:
-            raise ValueError(f"AGGAN needs sides that are multiples of 4, at least 8; the image is {height}x{width}")
+        _check_sides(image)
         return self.layers(image)
 
 
 class AttentionNetwork(nn.Module):
     """A: an image → where it shows what makes its domain. It starts near 0.5 everywhere.
 
-    Shape: ``(N, 3, H, W)`` → ``(N, 1, H, W)`` in 0..1, H and W multiples of 4. At base 32 it has 104,001 weights with
-    the kernels of the code, with which the map is constant on blocks of 4x4 pixels, and 154,689 with the paper's.
+    Shape: ``(N, 3, H, W)`` → ``(N, 1, H, W)`` in 0..1, H and W multiples of 4, at least 8. At base 32 it has 104,001
+    weights with the kernels of the code, with which the map is constant on blocks of 4x4 pixels, and 154,689 with the
+    paper's. Raises ValueError unless ``kernels`` are three odd numbers.
     """
 
     def __init__(self, base: int = 32, kernels: tuple[int, int, int] = KERNELS["code"]):
         super().__init__()
+        if len(kernels) != 3 or not all(kernel % 2 for kernel in kernels):
+            raise ValueError(f"kernels is {kernels}; expected three odd numbers")
 
         def convolution(width_in: int, width_out: int, kernel: int) -> list[nn.Module]:
             return [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(width_in, width_out, kernel)]
@@ -179,6 +209,7 @@ class AttentionNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         check_input(image, self)
+        _check_sides(image)
         return self.layers(image)
 
 
@@ -186,11 +217,12 @@ class Discriminator(nn.Module):
     """D: a PatchGAN with zeros around the input of every layer, and an instance norm that can be left out.
 
     Shape: ``(N, 3, H, W)`` → ``(N, 1, h, w)`` logits, with two pixels of zeros and 3 strided layers 35x35 at 256 px and
-    11x11 at 64. 2,766,657 weights at base 64.
+    11x11 at 64. 2,766,657 weights at base 64. Raises ValueError if a norm would be left with a single pixel.
     """
 
     def __init__(self, base: int = 64, strided: int = 3, first_norm: bool = True, padding: int = 2):
         super().__init__()
+        self.smallest = smallest_side(strided, padding)
         layers, width = nn.ModuleList(), 3
         for number in range(strided + 1):
             wider = base * min(2**number, 8)
@@ -204,6 +236,11 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, norm: bool = True) -> Tensor:
         check_input(image, self)
+        if min(image.shape[-2:]) < self.smallest:
+            raise ValueError(
+                f"this discriminator needs at least {self.smallest}x{self.smallest} pixels; "
+                f"the image is {image.shape[-2]}x{image.shape[-1]}"
+            )
         for layer in self.layers:
             if norm or not isinstance(layer, nn.InstanceNorm2d):
                 image = layer(image)
@@ -213,37 +250,44 @@ class Discriminator(nn.Module):
 # --- the game ------------------------------------------------------------------------------------------------------
 
 
-def compose(image: Tensor, generator: nn.Module, attention: nn.Module | None) -> tuple[Tensor, Tensor]:
-    """The generator's pixels where the map is high, the image's where it is low; returns the picture and the map.
+def compose(image: Tensor, painted: Tensor, where: Tensor) -> Tensor:
+    """What is painted where the map is 1, the image where it is 0: s' = A(s) F(s) + (1 - A(s)) s.
 
-    s' = A(s) F(s) + (1 - A(s)) s. Without an attention network the map is 1. Raises ValueError if the map has another
-    size than the image.
+    Shape: image and painted ``(N, C, H, W)``, where ``(N, 1, H, W)`` in 0..1 → ``(N, C, H, W)``. Raises ValueError if
+    one of the two is of another size than the image, which broadcasting would hide.
     """
-    painted = generator(image)
-    where = torch.ones_like(image[:, :1]) if attention is None else attention(image).to(image.dtype)
-    if where.shape != image[:, :1].shape:  # broadcasting would hide it
+    if painted.shape != image.shape:
+        raise ValueError(f"what is painted is {tuple(painted.shape)}; the image is {tuple(image.shape)}")
+    _check_map(image, where)
+    return where * painted + (1 - where) * image
+
+
+def _check_map(image: Tensor, where: Tensor) -> None:
+    if where.shape != image[:, :1].shape:
         raise ValueError(f"the map is {tuple(where.shape)}; expected {tuple(image[:, :1].shape)}, a value a pixel")
-    return where * painted + (1 - where) * image, where
 
 
 class AGGAN(CycleGAN):
     """The game of AGGAN. Batches hold ``a`` and ``b``, ``(N, 3, H, W)`` in [-1, 1], that have nothing in common.
 
     Attributes:
-        switched: whether the discriminators are attended by now.
+        compose: how a picture is made of an image, what is painted, and the map; ``compose`` unless it is replaced.
+        switched_at: the first step in which the discriminators were attended; -1 before the switch.
         share: of the pixels at which the maps reach the threshold, over some fifty steps.
 
-    Both travel in the checkpoints.
+    The last two travel in the checkpoints.
     """
 
     name = "aggan"
     recipe_type = AGGANRecipe
     recipe: AGGANRecipe
-    switched: Tensor
+    compose: Callable[[Tensor, Tensor, Tensor], Tensor]
+    switched_at: Tensor
     share: Tensor
 
     def __init__(self, recipe: AGGANRecipe):
         super().__init__(recipe)
+        self.compose = compose
         self.attention_a, self.attention_b = self.new_attention(), self.new_attention()
         networks = ("attention_a", "attention_b") if recipe.attention else ()
         self.keep_averages(recipe.average, "g_ab", "g_ba", *networks)
@@ -252,12 +296,17 @@ class AGGAN(CycleGAN):
             self.turns = (Turn("generator_loss", ab + ba), Turn("discriminator_loss", ("d_a", "d_b")))
         else:
             self.turns = (
-                *(Turn("loss_ab", ab), Turn("discriminator_loss_b", ("d_b",))),
-                *(Turn("loss_ba", ba), Turn("discriminator_loss_a", ("d_a",))),
+                *(Turn("generator_loss_ab", ab), Turn("discriminator_loss_b", ("d_b",))),
+                *(Turn("generator_loss_ba", ba), Turn("discriminator_loss_a", ("d_a",))),
             )
-        self.register_buffer("switched", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("switched_at", torch.tensor(-1))
         self.register_buffer("share", torch.ones(()))
         self._switched = False  # once more, so that no step waits for the device
+
+    @property
+    def switched(self) -> bool:
+        """Whether the discriminators are attended by now."""
+        return self._switched
 
     def new_generator(self) -> nn.Module:
         """An untrained generator, for either direction."""
@@ -288,56 +337,81 @@ class AGGAN(CycleGAN):
         return optimiser
 
     def begin(self, step: int) -> tuple[Turn, ...]:
-        """All turns; after the switch the attention networks no longer move, unless the recipe lets them."""
-        if not (self._switched and self.recipe.freeze):
+        """All turns, behind the switch if it is time. Then attention no longer moves, unless the recipe lets it."""
+        recipe = self.recipe
+        late = recipe.attention and recipe.switch < 1 and step >= recipe.unattended_steps
+        if late and not self.switched and (recipe.switch_share == 1 or float(self.share) <= recipe.switch_share):
+            self.attend(step)
+        if not (self.switched and recipe.freeze):
             return self.turns
         return tuple(
             replace(turn, moves=tuple(name for name in turn.moves if not name.startswith("attention")))
             for turn in self.turns
         )
 
+    def attend(self, step: int = 0) -> None:
+        """The switch: from this step on the discriminators see attended pixels only."""
+        self._switched = True
+        self.switched_at.fill_(step)
+
     def forward(self, scene: Scene) -> None:
         """Put on the scene the composed ``fake_b``, ``fake_a``, ``cycled_a``, ``cycled_b``, and the maps of the batch.
 
         The way back looks for the other domain's object in the translated picture, so it has a map of its own.
         """
-        scene.fake_b, scene.map_a = compose(scene.batch["a"], self.g_ab, self.attention_a)
-        scene.fake_a, scene.map_b = compose(scene.batch["b"], self.g_ba, self.attention_b)
+        scene.fake_b, scene.map_a = self.hop(scene.batch["a"], self.g_ab, self.attention_a)
+        scene.fake_a, scene.map_b = self.hop(scene.batch["b"], self.g_ba, self.attention_b)
         scene.cycled_a = scene.cycled_b = None
         if self.recipe.lambda_forward:
-            scene.cycled_a, _ = compose(scene.fake_b, self.g_ba, self.attention_b)
+            scene.cycled_a, _ = self.hop(scene.fake_b, self.g_ba, self.attention_b)
         if self.recipe.lambda_backward:
-            scene.cycled_b, _ = compose(scene.fake_a, self.g_ab, self.attention_a)
+            scene.cycled_b, _ = self.hop(scene.fake_a, self.g_ab, self.attention_a)
 
-    def see(self, image: Tensor, where: Tensor) -> Tensor:
-        """What a discriminator is shown: the image; after the switch mid-grey where its map is below the threshold."""
-        return image * (where >= self.recipe.threshold) if self._switched else image
+    def hop(self, image: Tensor, generator: nn.Module, attention: nn.Module | None) -> tuple[Tensor, Tensor]:
+        """One translation: the composed picture and its map, which without an attention network is 1.
 
-    def judge(self, side: Side) -> Callable[[Tensor], Tensor]:
+        Shape: ``(N, 3, H, W)`` → ``(N, 3, H, W)`` in [-1, 1] and ``(N, 1, H, W)`` in 0..1. Raises like ``compose``.
+        """
+        painted = generator(image)
+        where = torch.ones_like(image[:, :1]) if attention is None else attention(image).to(image.dtype)
+        return self.compose(image, painted, where), where
+
+    def attended(self, image: Tensor, where: Tensor) -> Tensor:
+        """What a discriminator is shown: the image; after the switch mid-grey where its map is below the threshold.
+
+        Shape: image ``(N, 3, H, W)``, where ``(N, 1, H, W)`` → ``(N, 3, H, W)``. Raises ValueError if they don't fit.
+        """
+        _check_map(image, where)
+        return image * (where >= self.recipe.threshold) if self.switched else image
+
+    def discriminator(self, side: Side) -> Callable[[Tensor], Tensor]:
         """The discriminator of a side; after the switch without norms, whose statistics the grey would distort."""
-        return partial(getattr(self, f"d_{side}"), norm=not (self._switched and self.recipe.norm_off))
+        return partial(getattr(self, f"d_{side}"), norm=not (self.switched and self.recipe.norm_off))
 
-    def fooling_b(self, scene: Scene) -> Tensor:
+    def adversarial_term_b(self, scene: Scene) -> Tensor:
         """What D_b charges for the translations of a. The mask is the original's map: the attended place."""
-        return losses.generator_loss(self.judge("b")(self.see(scene.fake_b, scene.map_a)), self.recipe.objective)
+        logits = self.discriminator("b")(self.attended(scene.fake_b, scene.map_a))
+        return losses.generator_loss(logits, self.recipe.objective)
 
-    def fooling_a(self, scene: Scene) -> Tensor:
+    def adversarial_term_a(self, scene: Scene) -> Tensor:
         """What D_a charges for the translations of b."""
-        return losses.generator_loss(self.judge("a")(self.see(scene.fake_a, scene.map_b)), self.recipe.objective)
+        logits = self.discriminator("a")(self.attended(scene.fake_a, scene.map_b))
+        return losses.generator_loss(logits, self.recipe.objective)
 
     def generator_loss(self, scene: Scene) -> Terms:
         """What both generators, with their attention, minimise if they move together."""
-        return {"gan_ab": self.fooling_b(scene), "gan_ba": self.fooling_a(scene)} | self.cycle_terms(scene)
+        terms = {"gan_ab": self.adversarial_term_b(scene), "gan_ba": self.adversarial_term_a(scene)}
+        return terms | self.cycle_terms(scene)
 
-    def loss_ab(self, scene: Scene) -> Terms:
+    def generator_loss_ab(self, scene: Scene) -> Terms:
         """What G from a to b and the attention of a minimise by themselves: their own GAN term and both cycles."""
-        return {"gan_ab": self.fooling_b(scene)} | self.cycle_terms(scene)
+        return {"gan_ab": self.adversarial_term_b(scene)} | self.cycle_terms(scene)
 
-    def loss_ba(self, scene: Scene) -> Terms:
+    def generator_loss_ba(self, scene: Scene) -> Terms:
         """The same the other way round, on pictures made anew: the networks of the other way have moved."""
         self(scene)
         again = {f"{name}_again": term for name, term in self.cycle_terms(scene).items()}
-        return {"gan_ba": self.fooling_a(scene)} | again
+        return {"gan_ba": self.adversarial_term_a(scene)} | again
 
     def discriminator_loss(self, scene: Scene) -> Terms:
         """What both discriminators minimise, the fakes drawn from the pools together with their maps."""
@@ -345,33 +419,24 @@ class AGGAN(CycleGAN):
 
     def discriminator_loss_a(self, scene: Scene) -> Terms:
         """What D_a minimises."""
-        shown = self.see(*self.pool_a.query(scene.fake_a, scene.map_b))
-        return {"d_a": self.tell_apart(self.judge("a"), self.see(scene.batch["a"], scene.map_a), shown)}
+        shown = self.attended(*self.pool_a.query(scene.fake_a, scene.map_b))
+        return {"d_a": self.tell_apart(self.discriminator("a"), self.attended(scene.batch["a"], scene.map_a), shown)}
 
     def discriminator_loss_b(self, scene: Scene) -> Terms:
         """What D_b minimises."""
-        shown = self.see(*self.pool_b.query(scene.fake_b, scene.map_a))
-        return {"d_b": self.tell_apart(self.judge("b"), self.see(scene.batch["b"], scene.map_b), shown)}
+        shown = self.attended(*self.pool_b.query(scene.fake_b, scene.map_a))
+        return {"d_b": self.tell_apart(self.discriminator("b"), self.attended(scene.batch["b"], scene.map_b), shown)}
 
     def end(self, scene: Scene) -> None:
-        """Look how much is attended, and switch if it is time."""
-        recipe = self.recipe
-        if not recipe.attention:
-            return
-        reached = torch.stack([(where >= recipe.threshold).float().mean() for where in (scene.map_a, scene.map_b)])
-        self.share.lerp_(processes.mean(reached.mean()).to(self.share.dtype), 1 - MEMORY)
-        late = recipe.switch < 1 and scene.step + 1 >= round(recipe.switch * recipe.steps)
-        if late and not self._switched and (recipe.switch_share == 1 or float(self.share) <= recipe.switch_share):
-            self.attend()
-
-    def attend(self) -> None:
-        """The switch: from now on the discriminators see attended pixels only."""
-        self._switched = True
-        self.switched.fill_(True)
+        """Look how much is attended."""
+        if self.recipe.attention:
+            reached = [(where >= self.recipe.threshold).float().mean() for where in (scene.map_a, scene.map_b)]
+            share = processes.mean(torch.stack(reached).mean()).to(self.share.dtype)
+            self.share.lerp_(share, 1 - SHARE_DECAY)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self._switched = bool(self.switched)
+        self._switched = bool(self.switched_at >= 0)
 
     def translation(self, image: Tensor, direction: str | None) -> Tensor:
         """The composed picture. Height and width are multiples of 4."""
@@ -387,4 +452,4 @@ class AGGAN(CycleGAN):
 
     def _composed(self, image: Tensor, direction: str | None) -> tuple[Tensor, Tensor]:
         generator, attention = ("g_ab", "attention_a") if direction == "AtoB" else ("g_ba", "attention_b")
-        return compose(image, self.averaged(generator), self.averaged(attention) if self.recipe.attention else None)
+        return self.hop(image, self.averaged(generator), self.averaged(attention) if self.recipe.attention else None)

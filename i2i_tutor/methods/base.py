@@ -1,5 +1,6 @@
 """A method is a game played in turns: which networks there are, who moves when, and what each mover minimises."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
@@ -52,7 +53,7 @@ class Recipe:
         """Factor on every learning rate by step: the papers' stairs if epochs are counted, else the smooth tail."""
         if self.epoch == 0:
             return schedules.linear_tail(self.steps, self.decay)
-        epochs = self.steps // self.epoch
+        epochs = math.ceil(self.steps / self.epoch)
         decaying = round(epochs * self.decay)
         return schedules.linear_decay(self.epoch, epochs - decaying, decaying) if decaying else schedules.constant
 

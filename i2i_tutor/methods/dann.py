@@ -7,7 +7,6 @@ domain they come. The paper reverses a gradient; played in turns that is the sam
 
 import math
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i_tutor import losses
@@ -39,7 +38,7 @@ class DANN(TaskAlone):
     def task_loss(self, scene: Scene) -> Terms:
         """Cross entropy on the source, minus the critic's loss with a weight that grows from 0 to 1."""
         weight = 2 / (1 + math.exp(-10 * scene.step / self.recipe.steps)) - 1
-        cross_entropy = F.cross_entropy(self.task.last(scene.source), scene.batch["source_label"])
+        cross_entropy = losses.cross_entropy(self.task.last(scene.source), scene.batch["source_label"])
         return {"task": cross_entropy, "confusion": -weight * losses.discriminator_loss(*self._logits(scene)) / 2}
 
     def _logits(self, scene: Scene) -> tuple[Tensor, Tensor]:

@@ -144,8 +144,6 @@ def test_no_code_formula_or_table_is_cut_at_any_width(site, address, browser):
     for name in site.pages():
         with Visit(browser, address, f"{name}.html") as visit:
             found = cut(visit.page)
-        if name == "chapters/05_pixelda":  # FOR THE MOMENT: it is being rewritten elsewhere; remove with that
-            found = {width: [part for part in parts if not part.startswith("<math>")] for width, parts in found.items()}
         print(name, {width: len(parts) for width, parts in found.items()})
         wrong += [f"{name} at {width}: {part}" for width, parts in found.items() for part in parts]
     assert wrong == []

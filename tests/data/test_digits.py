@@ -132,7 +132,22 @@ def test_evaluation_is_fixed_and_tells_the_truth():
     strokes = batch["source_mask"][:, 0].numpy() > 0.5
     ground = digits.blend(strokes, to_uint8(batch["target"]))
     assert np.array_equal(adaptation.is_light(ground), batch["target_light"].numpy())
+    assert torch.equal(batch["target_mask"], batch["source_mask"])  # both looks of the same digits
     assert not torch.equal(digits.evaluation("digits", 16, split="tuning")["source"][:9], batch["source"][:9])
+
+
+def test_the_ground_truth_is_fresh_blends_to_learn_from_and_the_target_to_be_tested_on():
+    truth = digits.ground_truth("digits", 16)
+    assert (truth.name, truth.size, truth.classes) == ("digits-digits-16", 16, 10)
+    fresh = digits.labelled("digits", 16, 5, 3, look="fresh").batch(1)
+    assert torch.equal(truth.train(5, 3).batch(1)["image"], fresh["image"])
+    held_out = truth.held_out()
+    assert torch.equal(held_out["image"], digits.evaluation("digits", 16)["target"])
+    assert torch.equal(held_out["label"], digits.evaluation("digits", 16)["target_label"])
+    assert digits.ground_truth("digits", 16).fingerprint == truth.fingerprint
+    assert digits.ground_truth("digits", 24).fingerprint != truth.fingerprint
+    with pytest.raises(ValueError, match="there is no recipe"):
+        digits.ground_truth("usps", 16)
 
 
 def test_mnist_m_is_made_of_own_files(own):
@@ -149,7 +164,7 @@ def test_usps_is_read_in_its_own_format(own):
     assert next(digits.train("usps", 16, 4, 0))["target"].shape == (4, 3, 16, 16)
     found = digits.evaluation("usps", 16)
     assert found["target_label"].tolist() == list(range(10))
-    assert "target_light" not in found
+    assert not {"target_light", "target_mask"} & set(found)
     assert len(digits._usps("train")[1]) + len(digits._usps("tuning")[1]) == 30
     with pytest.raises(ValueError, match="there is no recipe"):
         digits.labelled("usps", 16, 32, 0, look="fresh")

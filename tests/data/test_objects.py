@@ -39,6 +39,17 @@ def test_natural_backgrounds_change_the_ground_and_the_source_s_ground_is_not_th
     assert set(batch) == {"source", "source_label", "source_mask", "target"}
 
 
+def test_the_photographs_mask_is_known_to_the_evaluation_alone():
+    batch = objects.evaluation("objects_black", 16, count=50)
+    assert batch["target_mask"].shape == (50, 1, 16, 16)
+    assert not torch.equal(batch["target_mask"], batch["source_mask"])  # other objects
+    spread = [
+        float((batch["target"] * part).std(1).sum() / part.sum())  # a mean over its pixels: objects are colourful
+        for part in (batch["target_mask"], 1 - batch["target_mask"])
+    ]
+    assert spread[0] > spread[1]
+
+
 def test_every_class_has_its_own_area_and_all_occur():
     rng = np.random.default_rng(0)
     areas = [objects.shapes(np.full(50, label), 32, rng).mean() for label in range(len(objects.CLASSES))]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,23 +20,9 @@ def git(*arguments: str, root: Path = ROOT, text: str = "") -> str:
     return done.stdout
 
 
-def rule(entry) -> tuple:
-    return tuple(entry[name] for name in RULE)
-
-
-def since(root: Path) -> dict[str, str]:
-    """For every claim the commit from which on it has had its present rule without a break; none if it never had."""
-    commits = git("log", "--reverse", "--topo-order", "--format=%H", "--", CLAIMS, root=root).split()
-    found: dict[str, tuple[tuple, str]] = {}
-    for commit in commits:
-        entries = tomllib.loads(git("show", f"{commit}:{CLAIMS}", root=root)).get("claim", [])
-        rules = {entry["id"]: rule(entry) for entry in entries}
-        found = {
-            name: found[name] if name in found and found[name][0] == now else (now, commit)
-            for name, now in rules.items()
-        }
-    today = {entry["id"]: rule(entry) for entry in tomllib.loads((root / CLAIMS).read_text(encoding="utf-8"))["claim"]}
-    return {name: commit for name, (committed, commit) in found.items() if today.get(name) == committed}
+def rules(text: str) -> dict[str, tuple]:
+    """The rule of every claim in the text of a claims file."""
+    return {entry["id"]: tuple(entry[name] for name in RULE) for entry in tomllib.loads(text).get("claim", [])}
 
 
 def judged_at(root: Path) -> dict[str, set[str]]:
@@ -51,15 +38,28 @@ def judged_at(root: Path) -> dict[str, set[str]]:
 
 
 def too_late(root: Path) -> list[str]:
-    """The claims that got their present rule after a run that judges them, or in a commit that nobody knows."""
-    born, wrong, known = since(root), [], {}
+    """The claims that did not have their present rule when a run judged them, and ever since, on the way from there."""
+    today = rules((root / CLAIMS).read_text(encoding="utf-8"))
+
+    @cache
+    def at(commit: str) -> dict[str, tuple]:
+        return rules(git("show", f"{commit}:{CLAIMS}", root=root))
+
+    @cache
+    def from_there(commit: str) -> list[str]:
+        # what was committed beside it, on another branch, does not lie on the way
+        options = ("--ancestry-path", "--full-history", "--reverse")
+        return [commit, *git("rev-list", *options, f"{commit}..HEAD", "--", CLAIMS, root=root).split()]
+
+    wrong = []
     for claim, commits in judged_at(root).items():
-        for commit in commits:
-            pair = born.get(claim, "HEAD"), commit
-            if pair not in known:
-                known[pair] = subprocess.run(["git", "-C", root, "merge-base", "--is-ancestor", *pair]).returncode == 0
-            if claim not in born or not known[pair]:
-                wrong.append(f"{claim}: judged by a run at {commit}, its rule stands since {born.get(claim, 'never')}")
+        for ran in commits:
+            try:
+                others = [commit for commit in from_there(ran) if at(commit).get(claim) != today[claim]]
+            except subprocess.CalledProcessError:
+                others = ["a commit that nobody knows"]
+            if others:
+                wrong.append(f"{claim}: judged by a run at {ran}; its rule is another one at {others[0]}")
     return wrong
 
 
@@ -122,3 +122,31 @@ def test_a_margin_that_was_moved_after_the_run_is_found(tmp_path):
     (tmp_path / "book/results/toy.json").write_text(json.dumps({"rows": [row]}))
     commit(entry("x", 0.1), entry("y", 0.2), entry("z", 0.1))
     assert [text.split(":")[0] for text in too_late(tmp_path)] == ["y", "z"]  # neither was there when it ran
+    row["git_commit"] = "0123456789ab"
+    (tmp_path / "book/results/toy.json").write_text(json.dumps({"rows": [row]}))
+    assert all("nobody knows" in text for text in too_late(tmp_path))
+
+
+def test_a_branch_that_has_not_got_the_claim_is_no_break(tmp_path):
+    history_or_skip()
+    (tmp_path / "book/results").mkdir(parents=True)
+    names = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+
+    def commit(margin: float) -> str:
+        (tmp_path / CLAIMS).write_text(ENTRY.format(id="x", margin=margin, expected="true"))
+        git(*names, "commit", "--quiet", "--no-verify", "--allow-empty", "-am", "x", root=tmp_path)
+        return git("rev-parse", "--short=12", "HEAD", root=tmp_path).strip()
+
+    git("init", "--quiet", "--initial-branch=main", root=tmp_path)
+    (tmp_path / CLAIMS).write_text("")
+    git("add", CLAIMS, root=tmp_path)
+    commit(0.3)
+    git("checkout", "--quiet", "-b", "side", root=tmp_path)
+    row = {"chapter": "01_toy", "arm": "a", "seed": 0, "git_commit": commit(0.1)}
+    (tmp_path / "book/results/toy.json").write_text(json.dumps({"rows": [row]}))
+    git("checkout", "--quiet", "main", root=tmp_path)
+    git(*names, "commit", "--quiet", "--no-verify", "--allow-empty", "-m", "meanwhile", root=tmp_path)
+    git(*names, "merge", "--quiet", "--no-ff", "--no-edit", "side", root=tmp_path)
+    assert not too_late(tmp_path)
+    commit(0.2)
+    assert [text.split(":")[0] for text in too_late(tmp_path)] == ["x"]

@@ -12,7 +12,18 @@ from torch import nn
 
 from i2i_tutor.data.streams import Stream
 from i2i_tutor.methods import build
-from i2i_tutor.methods.aggan import AGGAN, KERNELS, RECIPES, AGGANRecipe, AttentionNetwork, Discriminator, compose
+from i2i_tutor.methods.aggan import (
+    AGGAN,
+    KERNELS,
+    RECIPES,
+    AGGANRecipe,
+    AttentionNetwork,
+    Discriminator,
+    Generator,
+    Residual,
+    compose,
+    smallest_side,
+)
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.nn import count_parameters
 from i2i_tutor.parameters import ParameterError
@@ -70,16 +81,36 @@ class Painted(nn.Module):
 
 
 class Map(nn.Module):
-    """An attention network that knows its map already: ``value`` in the left half, 0 in the right."""
+    """An attention network that knows its map already: ``value`` in the left half (or the right), 0 in the other."""
 
-    def __init__(self, value):
+    def __init__(self, value, left=True):
         super().__init__()
-        self.value = value
+        self.value, self.left = value, left
 
     def forward(self, image):
+        half = image.shape[-1] // 2
         where = torch.zeros_like(image[:, :1])
-        where[..., : image.shape[-1] // 2] = self.value
+        where[..., slice(half) if self.left else slice(half, None)] = self.value
         return where
+
+
+class AsBright(nn.Module):
+    """An attention network whose map is as high as the picture is bright."""
+
+    def forward(self, image):
+        return (image.mean(1, keepdim=True) + 1) / 2
+
+
+class Records(nn.Module):
+    """A discriminator that keeps what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, image, norm=True):
+        self.shown.append(image.detach().clone())
+        return image.mean((1, 2, 3)).view(-1, 1, 1, 1)
 
 
 class Says(nn.Module):
@@ -124,6 +155,8 @@ def test_the_rate_falls_in_the_official_stairs():
     assert found == pytest.approx([1e-4, 1e-4, 5e-5, 2e-6])
     assert replace(RECIPES["paper"], decay=0.0).rates()(133_399) == 1
     assert replace(RECIPES["paper"], epoch=0).rates()(0) == 1
+    for steps in (4000, 133_400 + 667):  # the last epoch is not whole
+        assert replace(RECIPES["paper"], steps=steps).rates()(steps - 1) > 0
 
 
 def test_a_map_has_one_channel_and_begins_undecided():
@@ -165,21 +198,62 @@ def test_a_discriminator_without_norm_sees_how_bright_a_picture_is():
     assert torch.allclose(*first, atol=0.02)  # the first norm takes the contrast away (but for its epsilon and biases)
 
 
+def test_the_recipe_reaches_the_networks():
+    for first_norm, padding, strided in ((True, 2, 1), (False, 1, 2)):
+        judge = method(first_norm=first_norm, discriminator_padding=padding, patch_layers=strided).d_b
+        assert {layer.padding for layer in judge.layers if isinstance(layer, nn.Conv2d)} == {(padding, padding)}
+        assert sum(isinstance(layer, nn.InstanceNorm2d) for layer in judge.layers) == strided + first_norm
+        assert {layer.negative_slope for layer in judge.layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
+    assert count_parameters(method(attention_kernels="paper").attention_a) > count_parameters(method().attention_a)
+    assert len([part for part in method(blocks=2).g_ab.modules() if isinstance(part, Residual)]) == 2
+
+
+def test_attention_mirrors_the_borders_generators_see_zeros_there_and_a_relu_follows_every_sum():
+    torch.manual_seed(0)
+    pads = nn.ReflectionPad2d | nn.ZeroPad2d
+    looks, paints = AttentionNetwork(4), Generator(4, 1)
+    assert {type(part) for part in looks.modules() if isinstance(part, pads)} == {nn.ReflectionPad2d}
+    assert {type(part) for part in paints.modules() if isinstance(part, pads)} == {nn.ZeroPad2d}
+    with torch.no_grad():
+        assert Residual(4, nn.ReflectionPad2d)(torch.randn(1, 4, 8, 8)).min() == 0
+
+
 @pytest.mark.parametrize("side", [30, 4])
-def test_a_side_that_does_not_fit_is_refused_in_one_sentence(side):
+@pytest.mark.parametrize("build_one", [AGGAN, Generator, AttentionNetwork])
+def test_a_side_that_does_not_fit_is_refused_in_one_sentence(side, build_one):
     with pytest.raises(ValueError, match=f"multiples of 4, at least 8; the image is {side}x{side}"):
-        method().translate(torch.zeros(1, 3, side, side))
+        method().translate(torch.zeros(1, 3, side, side)) if build_one is AGGAN else build_one(4)(
+            torch.zeros(1, 3, side, side)
+        )
+
+
+@pytest.mark.parametrize("kernels", [(3, 3), (2, 2, 2), (3, 3, 3, 7)])
+def test_kernels_that_would_shift_the_map_are_refused(kernels):
+    with pytest.raises(ValueError, match="expected three odd numbers"):
+        AttentionNetwork(4, kernels)
+
+
+@pytest.mark.parametrize("padding", [1, 2])
+@pytest.mark.parametrize("strided", [1, 2, 3, 4])
+def test_the_smallest_side_of_a_discriminator_is_the_smallest(strided, padding):
+    side, judge = smallest_side(strided, padding), Discriminator(2, strided, padding=padding)
+    assert judge(torch.zeros(1, 3, side, side)).numel() >= 1
+    with pytest.raises(ValueError, match=f"at least {side}x{side} pixels; the image is {side - 1}x{side - 1}"):
+        judge(torch.zeros(1, 3, side - 1, side - 1))
+    judge.smallest = 0
+    with pytest.raises((ValueError, RuntimeError)):
+        judge(torch.zeros(1, 3, side - 1, side - 1))
 
 
 # --- composition ---------------------------------------------------------------------------------------------------
 
 
 def test_pixels_are_pasted_where_the_map_is_high_and_copied_where_it_is_low():
-    image, painted = batch()["a"], Painted(0.5)
+    image, painted, game = batch()["a"], Painted(0.5), method()
     with torch.no_grad():
-        picture, where = compose(image, painted, Map(1.0))
-        half, _ = compose(image, painted, Map(0.25))
-        everywhere, ones = compose(image, painted, None)
+        picture, where = game.hop(image, painted, Map(1.0))
+        half, _ = game.hop(image, painted, Map(0.25))
+        everywhere, ones = game.hop(image, painted, None)
     assert where.shape == (2, 1, 32, 32)
     assert torch.equal(picture[..., 16:], image[..., 16:])
     assert torch.equal(picture[..., :16], torch.full_like(image[..., :16], 0.5))
@@ -200,13 +274,25 @@ def test_the_second_hop_looks_with_the_other_attention_network():
     game, data = method().double(), batch(dtype=torch.double)
     scene = scene_of(game, data)
     with torch.no_grad():
-        fake, where = compose(data["a"], game.g_ab, game.attention_a)
-        back, _ = compose(fake, game.g_ba, game.attention_b)
-        wrong, _ = compose(fake, game.g_ba, game.attention_a)
-    assert torch.equal(scene.fake_b, fake)
-    assert torch.equal(scene.map_a, where)
-    assert torch.equal(scene.cycled_a, back)
-    assert not torch.allclose(back, wrong)
+        for side, there, here, other in (
+            ("a", game.g_ab, game.attention_a, game.attention_b),
+            ("b", game.g_ba, game.attention_b, game.attention_a),
+        ):
+            home = {"a": game.g_ba, "b": game.g_ab}[side]
+            where = here(data[side])
+            fake = where * there(data[side]) + (1 - where) * data[side]
+            back = other(fake) * home(fake) + (1 - other(fake)) * fake
+            wrong = here(fake) * home(fake) + (1 - here(fake)) * fake
+            assert torch.equal(getattr(scene, f"fake_{'b' if side == 'a' else 'a'}"), fake)
+            assert torch.equal(getattr(scene, f"map_{side}"), where)
+            assert torch.equal(getattr(scene, f"cycled_{side}"), back)
+            assert not torch.allclose(back, wrong)
+
+
+def test_another_composition_can_be_put_in_its_place():
+    game, data = method(), batch()
+    game.compose = lambda image, painted, where: painted
+    assert torch.equal(scene_of(game, data).fake_b, game.g_ab(data["a"]))
 
 
 def test_a_cycle_that_is_two_off_costs_twenty():
@@ -232,9 +318,8 @@ def test_translating_is_composing_and_the_map_can_be_asked_for(average):
     play(game, make_optimisers(game), batch(), 0)
     for direction, networks in {"AtoB": ("g_ab", "attention_a"), "BtoA": ("g_ba", "attention_b")}.items():
         with torch.no_grad():
-            picture, where = compose(
-                image, *(game.averages[name] if average else getattr(game, name) for name in networks)
-            )
+            painter, looker = (game.averages[name] if average else getattr(game, name) for name in networks)
+            picture, where = compose(image, painter(image), looker(image)), looker(image)
         assert torch.equal(game.translate(image, direction), picture)
         assert torch.equal(game.attention_map(image, direction), where)
     assert torch.equal(game.attention_map(image), game.attention_map(image, "AtoB"))
@@ -280,9 +365,27 @@ def test_the_second_generator_sees_what_the_first_has_become():
     before = scene.fake_b
     with torch.no_grad():
         game.g_ab.layers[-2].bias += 0.5
-    game.loss_ba(scene)
+    game.generator_loss_ba(scene)
     assert not torch.allclose(scene.fake_b, before)
-    assert torch.equal(scene.fake_b, compose(data["a"], game.g_ab, game.attention_a)[0])
+    assert torch.equal(scene.fake_b, game.hop(data["a"], game.g_ab, game.attention_a)[0])
+
+
+@pytest.mark.parametrize("together", BOTH)
+def test_every_generator_pays_its_own_discriminator_and_both_cycles(together):
+    game, data = method(together=together), batch()
+    game.d_a, game.d_b = Says([0.2]), Says([0.9])
+    scene = scene_of(game, data)
+    cycles = {f"cycle_{side}": 10 * (getattr(scene, f"cycled_{side}") - data[side]).abs().mean() for side in "ab"}
+    if together:
+        found = game.generator_loss(scene)
+        wanted = {"gan_ab": torch.tensor(0.01), "gan_ba": torch.tensor(0.64)} | cycles
+    else:
+        found = game.generator_loss_ab(scene) | game.generator_loss_ba(scene)
+        again = {f"{name}_again": term for name, term in cycles.items()}
+        wanted = {"gan_ab": torch.tensor(0.01), "gan_ba": torch.tensor(0.64)} | cycles | again
+    assert found.keys() == wanted.keys()
+    for name, term in found.items():
+        torch.testing.assert_close(term, wanted[name])
 
 
 def test_attention_learns_at_its_own_rate():
@@ -301,16 +404,26 @@ def test_without_attention_it_is_cyclegan_with_these_networks():
     assert not game.switched
 
 
-def test_image_and_map_stay_together_in_the_pool():
-    game = method(pool=3, threshold=0.5)
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_discriminator_is_shown_each_pooled_picture_with_the_map_it_was_made_with(side):
+    game = method(pool=4, threshold=0.5)
+    game.attention_a = game.attention_b = AsBright()
+    game.g_ab = game.g_ba = nn.Identity()  # what is painted is the picture itself
+    setattr(game, f"d_{side}", judge := Records())
+    made = []
     torch.manual_seed(0)
-    for number in range(40):
-        tone = (number % 7) / 7
-        image, where = torch.full((2, 3, 8, 8), tone), torch.full((2, 1, 8, 8), tone)
-        shown, its_map = game.pool_b.query(image, where)
-        assert torch.equal(shown[:, :1], its_map)
-        if number == 0:
-            assert torch.equal(shown, image)
+    for step in range(60):
+        if step == 20:  # the pool keeps pictures and maps of before: the threshold is for the reader
+            game.attend(step)
+        tones = torch.tensor([0.5, -0.5])[torch.randint(2, (2,))].view(2, 1, 1, 1)
+        data = {other: tones.expand(2, 3, 32, 32).clone() for other in "ab"}
+        scene = scene_of(game, data)
+        getattr(game, f"discriminator_loss_{side}")(scene)
+        made.append(getattr(scene, f"fake_{side}").detach())
+    before, after = judge.shown[1:40:2], judge.shown[41::2]  # real and fake by turns
+    assert not all(map(torch.equal, before, made))  # some are earlier ones
+    assert {float(tone) for shown in before for tone in shown.unique()} == {0.5, -0.5}
+    assert {float(tone) for shown in after for tone in shown.unique()} == {0.5, 0.0}  # bright or hidden, never dark
 
 
 # --- the switch ----------------------------------------------------------------------------------------------------
@@ -319,18 +432,48 @@ def test_image_and_map_stay_together_in_the_pool():
 def test_before_the_switch_a_discriminator_sees_everything_and_after_it_what_is_attended():
     game, image = method(threshold=0.1), batch()["a"]
     where = Map(0.1)(image)  # exactly at the threshold: kept
-    assert torch.equal(game.see(image, where), image)
-    shown = switched(game).see(image, where)
+    assert torch.equal(game.attended(image, where), image)
+    shown = switched(game).attended(image, where)
     assert torch.equal(shown[..., :16], image[..., :16])
     assert bool((shown[..., 16:] == 0).all())  # mid-grey, not black
-    disturbed = image.clone()
-    disturbed[..., 16:] = 1.0
-    assert torch.equal(game.judge("a")(shown), game.judge("a")(game.see(disturbed, where)))
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_real_pictures_are_masked_by_their_own_map_and_made_ones_by_that_of_their_original(now):
+    game, data = method(pool=0), batch()
+    game.attention_a, game.attention_b = Map(0.9), Map(0.9, left=False)
+    game.d_a, game.d_b = Records(), Records()
+    if now:
+        game.attend()
+    scene = scene_of(game, data)
+    masks = {"a": torch.ones(1, 1, 32, 32), "b": torch.ones(1, 1, 32, 32)}
+    if now:
+        masks["a"][..., 16:], masks["b"][..., :16] = 0, 0  # a is attended on the left, b on the right
+    fake_b, fake_a = scene.fake_b.detach() * masks["a"], scene.fake_a.detach() * masks["b"]
+    game.discriminator_loss(scene)
+    game.generator_loss(scene)
+    for judge, wanted in (
+        (game.d_b, (data["b"] * masks["b"], fake_b, fake_b)),
+        (game.d_a, (data["a"] * masks["a"], fake_a, fake_a)),
+    ):
+        assert len(judge.shown) == 3
+        assert all(map(torch.equal, judge.shown, wanted))
+
+
+def test_what_is_hidden_of_a_real_picture_does_not_move_its_discriminator():
+    game, data = switched(method(pool=0)), batch()
+    game.attention_a, game.attention_b = Map(0.9), Map(0.9, left=False)
+    scene = scene_of(game, data)
+    first = game.discriminator_loss_b(scene)["d_b"]
+    data["b"][..., :16] = 1.0
+    assert torch.equal(game.discriminator_loss_b(scene)["d_b"], first)
+    data["b"][..., 16:] = 1.0
+    assert not torch.equal(game.discriminator_loss_b(scene)["d_b"], first)
 
 
 def test_a_threshold_of_zero_shows_everything():
     image = batch()["a"]
-    assert torch.equal(switched(method(threshold=0.0)).see(image, Map(0.0)(image)), image)
+    assert torch.equal(switched(method(threshold=0.0)).attended(image, Map(0.0)(image)), image)
 
 
 @pytest.mark.parametrize("together", BOTH)
@@ -352,21 +495,19 @@ def test_after_the_switch_the_norms_of_the_discriminators_idle(off, idle):
     assert all(torch.equal(norm.weight, old) for norm, old in zip(norms, before, strict=True)) == idle
 
 
+@pytest.mark.parametrize(
+    ("switch", "steps", "first"),
+    [(0.5, 8, 4), (0.0, 4, 0), (0.95, 4, 3), (0.01, 8, 1), (1.0, 4, None), (0.3, 1, None)],
+)
 @pytest.mark.parametrize("together", BOTH)
-def test_the_switch_comes_after_its_part_of_the_steps(together):
-    game = method(together=together, switch=0.5)
+def test_the_switch_comes_after_its_part_of_the_steps(together, switch, steps, first):
+    game = method(together=together, switch=switch, steps=steps)
     optimisers, found = make_optimisers(game), []
-    for step in range(6):
+    for step in range(steps):
         play(game, optimisers, batch(seed=step), step)
-        found.append(bool(game.switched))
-    assert found == [False, False, False, True, True, True]
-
-
-def test_a_switch_of_one_never_comes():
-    game = method(switch=1.0)
-    for step in range(10):
-        game.end(scene_with_maps(0.0, step))
-    assert not game.switched
+        found.append(game.switched)
+    assert found == [first is not None and step >= first for step in range(steps)]
+    assert int(game.switched_at) == (-1 if first is None else first)
 
 
 def scene_with_maps(value, step):
@@ -378,28 +519,42 @@ def scene_with_maps(value, step):
 def test_the_switch_waits_for_maps_that_leave_most_of_the_picture_alone():
     game = method(switch=0.0, switch_share=0.5)
     for step in range(30):
+        game.begin(step)
         game.end(scene_with_maps(0.9, step))
     assert not game.switched
-    waited = 0
-    while not game.switched and waited < 200:
-        game.end(scene_with_maps(0.01, 30 + waited))
-        waited += 1
-    assert 20 < waited < 60  # until the running share has halved
+    for step in range(30, 200):
+        game.begin(step)
+        game.end(scene_with_maps(0.01, step))
+    assert 50 < int(game.switched_at) < 90  # until the running share has halved
     assert game.share <= 0.5
 
 
+def test_the_share_counts_the_maps_of_both_sides():
+    for side in "ab":
+        game, scene = method(threshold=0.5), scene_with_maps(1.0, 0)
+        setattr(scene, f"map_{side}", torch.zeros(1, 1, 8, 8))
+        game.end(scene)
+        assert float(game.share) == pytest.approx(0.98 + 0.02 * 0.5)
+
+
+# the gate opens when the running share of half-attended maps has come down from 1 far enough
+GATES = {"steps alone": {"switch": 0.5}, "share": {"switch": 0.25, "switch_share": 0.95, "threshold": 0.5}}
+
+
 @pytest.mark.parametrize("together", BOTH)
-def test_a_training_resumed_across_the_switch_ends_bit_for_bit_like_one_in_one_go(tmp_path, together):
+@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
+def test_a_training_resumed_across_the_switch_ends_bit_for_bit_like_one_in_one_go(tmp_path, together, gate):
     def run(folder, steps, resume=False):
-        game = method(3, together=together, switch=0.5, average=0.5)
+        game = method(3, together=together, average=0.5, **gate)
         data = Stream(lambda position, rng: batch(seed=position), seed=0)
         fit(game, data, steps, folder=folder, resume=resume, save_every=3, progress=False, precision="fp32")
         return game
 
     whole = run(tmp_path / "whole", 8)
-    for steps in (3, 5, 8):  # before the switch, just after it, to the end
+    assert 3 < int(whole.switched_at) < 8
+    for steps in (3, int(whole.switched_at), int(whole.switched_at) + 1, 8):  # before, at and after the switch
         parts = run(tmp_path / "parts", steps, resume=steps > 3)
-        assert bool(parts.switched) == parts._switched == (steps >= 4)
+        assert parts.switched == (steps > int(whole.switched_at))
     assert whole.state_dict().keys() == parts.state_dict().keys()
     assert all(torch.equal(value, parts.state_dict()[name]) for name, value in whole.state_dict().items())
 
@@ -408,7 +563,7 @@ def test_a_checkpoint_builds_the_same_method_again():
     game = switched(method())
     again = build(game.settings())
     again.load_state_dict(deepcopy(game.state_dict()))
-    assert again._switched
+    assert again.switched
     assert isinstance(again, AGGAN)
     assert torch.equal(again.translate(batch()["a"]), game.translate(batch()["a"]))
 
@@ -423,10 +578,13 @@ def test_a_checkpoint_builds_the_same_method_again():
         ({"threshold": -0.1}, "threshold must be"),
         ({"threshold": float("nan")}, "threshold must be"),
         ({"switch_share": 2.0}, "switch_share must be"),
+        ({"switch_share": 0.0}, "switch_share must be"),
         ({"attention_kernels": "big"}, "attention_kernels must be"),
-        ({"adversarial": False}, "AGGAN has discriminators"),
-        ({"lambda_identity": 5.0}, "no identity terms"),
+        ({"adversarial": False}, "adversarial is False"),
+        ({"lambda_identity": 5.0}, "lambda_identity is 5.0"),
         ({"size": 30}, "multiples of 4"),
+        ({"size": 4}, "size is 4; .* at least 8"),
+        ({"size": 32, "patch_layers": 4, "discriminator_padding": 1}, "size is 32; .* at least 48"),
     ],
 )
 def test_a_wrong_number_is_refused_before_anything_is_built(changes, sentence):
@@ -439,11 +597,14 @@ def test_a_side_that_the_batch_lacks_is_named():
         play(method(), make_optimisers(method()), {"a": batch()["a"]}, 0)
 
 
-def test_a_map_of_another_size_is_refused():
-    image = batch()["a"]
+def test_a_map_or_a_painting_of_another_size_is_refused():
+    image, game = batch()["a"], method()
     for small in (lambda x: x[:, :1, ::2, ::2], lambda x: x[:1, :1], lambda x: x):
-        with pytest.raises(ValueError, match=r"the map is \(.*\); expected \(2, 1, 32, 32\)"):
-            compose(image, Painted(), small)
+        for check in (lambda where: compose(image, image, where), lambda where: game.attended(image, where)):
+            with pytest.raises(ValueError, match=r"the map is \(.*\); expected \(2, 1, 32, 32\)"):
+                check(small(image))
+    with pytest.raises(ValueError, match=r"what is painted is \(1, 1, 32, 32\); the image is \(2, 3, 32, 32\)"):
+        compose(image, image[:1, :1], image[:, :1])
 
 
 def test_an_empty_batch_is_refused_in_one_sentence():

@@ -22,6 +22,7 @@ from i2i_tutor.methods.pixelda import (
     PixelDARecipe,
     TaskAlone,
     TaskNetwork,
+    shifted,
 )
 from i2i_tutor.nn import count_parameters
 from i2i_tutor.training import fit, make_optimisers, play
@@ -211,6 +212,46 @@ def test_every_variant_of_the_ablations_plays(changes, terms):
     assert method.translate(batch()["source"]).shape == (4, 3, 16, 16)
 
 
+def test_every_pixel_can_be_given_all_of_the_noise():
+    torch.manual_seed(0)
+    seen = []
+    generator = Generator(16, noise_size=3, width=4, blocks=1, noise_map=False)
+    generator.layers.register_forward_pre_hook(lambda layers, images: seen.append(images[0][:, 3:]))
+    z = torch.rand(8, 3) * 2 - 1
+    assert generator(torch.zeros(8, 3, 16, 16), z).shape == (8, 3, 16, 16)
+    assert torch.equal(seen[0], z[:, :, None, None].expand(8, 3, 16, 16))
+    with pytest.raises(ValueError, match="the noise is"):
+        generator(torch.zeros(8, 3, 16, 16), z[:, :2])
+    assert not RECIPES["fast"].noise_map
+    assert RECIPES["paper"].noise_map
+
+
+def test_every_image_is_moved_by_itself_within_the_mirrored_border():
+    torch.manual_seed(0)
+    images = torch.arange(64.0).view(1, 1, 8, 8).expand(50, 2, 8, 8)
+    moved = shifted(images, 2)
+    assert moved.shape == images.shape
+    assert torch.equal(moved[:, 0], moved[:, 1])  # the channels of an image move together
+    steps = (moved - images)[:, 0, 3:5, 3:5].flatten(1)
+    assert (steps == steps[:, :1]).all()
+    assert {8 * down + right for down in range(-2, 3) for right in range(-2, 3)} >= set(steps[:, 0].tolist())
+    assert len(set(steps[:, 0].tolist())) > 10
+    at_rest = moved[(steps[:, 0] == 2)][0, 0]  # two to the right: the last columns are mirrored
+    assert torch.equal(at_rest[:, -3:], images[0, 0][:, [7, 6, 5]])
+    assert shifted(images, 0) is images
+
+
+def test_real_and_made_images_are_moved_and_gradients_pass():
+    torch.manual_seed(0)
+    method = PixelDA(replace(TINY, dropout=0.0, discriminator_noise=0.0, discriminator_shift=2))
+    images = batch()["target"].requires_grad_()
+    assert not torch.equal(method.discriminate(images), method.discriminate(images))
+    method.discriminate(images).sum().backward()
+    assert images.grad.abs().sum() > 0
+    assert RECIPES["fast"].discriminator_shift == 2
+    assert RECIPES["paper"].discriminator_shift == 0
+
+
 def test_the_unlabelled_target_teaches_the_discriminator_only():
     torch.manual_seed(0)
     one, other = (PixelDA(replace(TINY, dropout=0.0, discriminator_noise=0.0)) for _ in range(2))
@@ -300,6 +341,14 @@ def test_the_learning_rate_falls_in_stairs():
     assert recipe.learning_rate * rates(recipe.steps) == pytest.approx(2.8e-4, rel=0.01)  # the sheet's final rate
 
 
+def test_a_short_run_s_rate_is_constant_and_then_falls_over_its_last_half():
+    recipe = RECIPES["fast"]
+    rates, half = recipe.rates(), recipe.steps // 2
+    by_hand = {0: 1.0, half: half / (half + 1), half + half // 2: (half - half // 2) / (half + 1)}
+    assert {step: rates(step) for step in by_hand} == pytest.approx(by_hand)
+    assert 0 < rates(recipe.steps - 1) < 2 / half
+
+
 def test_methods_are_built_again_from_their_settings():
     for method in (PixelDA(replace(TINY, noise_size=0)), TaskAlone(TINY)):
         again = build(method.settings())
@@ -321,8 +370,9 @@ def test_the_reference_trains_its_task_and_adapts_nothing():
 @pytest.mark.parametrize(
     "numbers",
     [
-        {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": 0}, {"blocks": 0},
+        {"classes": 0}, {"noise_size": -1}, {"dropout": 1.5}, {"stair_factor": -0.1}, {"stair": -1}, {"blocks": 0},
         {"weight_task": -1.0}, {"weight_source": math.nan}, {"weight_content": 1e7}, {"discriminator_noise": -0.1},
+        {"stair": 100, "decay": 0.5}, {"discriminator_shift": -1}, {"discriminator_shift": 16, "size": 16},
     ],
 )  # fmt: skip
 def test_absurd_recipes_are_refused_by_name(numbers):

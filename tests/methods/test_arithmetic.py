@@ -1,0 +1,62 @@
+"""Whatever autocast makes of the networks, no method computes a loss in half precision."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from i2i_tutor.data import digits, facades, unpaired
+from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, pix2pix, pixelda
+from i2i_tutor.training import autocast, make_optimisers, play
+
+CYCLEGAN = replace(cyclegan.RECIPES["smoke"], lambda_identity=0.5), partial(unpaired.train, "safari")
+PIXELDA = replace(pixelda.RECIPES["smoke"], weight_content=1.0), partial(digits.train, "digits")
+GAMES = {
+    pix2pix.Pix2Pix: (pix2pix.RECIPES["smoke"], partial(facades.train, "procedural")),
+    cyclegan.CycleGAN: CYCLEGAN,
+    cyclegan.AdversarialCycleGAN: CYCLEGAN,
+    pixelda.PixelDA: PIXELDA,
+    pixelda.TaskAlone: (PIXELDA[0], partial(digits.labelled, "digits")),
+    dann.DANN: PIXELDA,
+    aggan.AGGAN: (aggan.RECIPES["smoke"], partial(unpaired.train, "safari")),
+}
+OF_LOSSES = {"softplus", "_log_softmax", "nll_loss_forward", "mean", "var", "abs"}  # the networks use none of these
+
+
+class Watch(TorchDispatchMode):
+    """Notes which of the operations that make up losses are given numbers of 16 bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.halves = set(), set()
+
+    def __torch_dispatch__(self, operation, types, given=(), options=None):
+        name = operation.overloadpacket.__name__
+        self.seen.add(name)
+        if name in OF_LOSSES and given[0].dtype in (torch.bfloat16, torch.float16):
+            self.halves.add(name)
+        return operation(*given, **(options or {}))
+
+
+def test_no_method_is_forgotten_here():
+    assert set(GAMES) == set(KNOWN)
+
+
+@pytest.mark.parametrize("kind", GAMES, ids=lambda kind: kind.name)
+def test_losses_are_computed_in_fp32_under_bf16(kind):
+    torch.manual_seed(0)
+    recipe, world = GAMES[kind]
+    method, outputs = kind(recipe), []
+    for network in {name for turn in method.turns for name in turn.moves}:
+        for module in getattr(method, network).modules():
+            module.register_forward_hook(lambda module, given, made: outputs.append(getattr(made, "dtype", None)))
+    with Watch() as watch:
+        played = play(
+            method, make_optimisers(method), next(world(recipe.size, 2, 0)), 0, autocast(torch.device("cpu"), "bf16")
+        )
+    assert torch.bfloat16 in outputs  # else nothing was in half precision, and the test says nothing
+    assert watch.seen & OF_LOSSES
+    assert not watch.halves
+    assert {name: term.dtype for name, term in played.items()} == dict.fromkeys(played, torch.float32)
