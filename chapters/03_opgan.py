@@ -537,30 +537,31 @@ collapsed = literal_lesson(untrained.new_siamese().to(run.device), lesson)
 # 3. **It must find something.** A patch is shown again in other colours, and $S$ has to say which of the nine it was, by comparing maps. Who draws the same map everywhere finds nothing.
 #
 # The other colours are the heart of the matter. By night a sky is *darker* than the houses, by day it is *brighter*: a map that follows brightness would punish the right answer.
-# So contrast, tone and light vary, and the whole space of colours is turned at random, or mirrored, until no order of brightness survives.
+# And a lit window outshines everything by night; by day it is one dark pane of many.
+# So each picture has its colours exchanged by a smooth map, drawn anew: what was bright may be dark, and what was plain may be faint. Only *where* something changes survives.
 
 
 # %%
 def other_colours(patches):
     """(N, 9, 3, h, w) in other colours, by one change for each image."""
-    n = len(patches)
+    n, device = len(patches), patches.device
 
     def between(low, high, *shape):
-        drawn = low + (high - low) * torch.rand(n, 1, *shape)
-        return drawn.to(patches.device)
+        return (low + (high - low) * torch.rand(n, 1, *shape)).to(device)
 
-    x = ((patches + 1) / 2 + 1e-4) ** torch.exp(between(-0.5, 0.5, 1, 1, 1)) * 2 - 1
-    turn, triangle = torch.linalg.qr(torch.randn(n, 3, 3))
-    turn = turn * triangle.diagonal(dim1=1, dim2=2).sign()[:, None]
-    x = torch.einsum("nij,npjhw->npihw", turn.to(patches), x)
-    x = x * between(0.35, 1, 1, 1, 1) + between(-0.3, 0.3, 3, 1, 1)
+    # six waves through the space of colours, mixed to three channels
+    directions, mixture = 1.5 * torch.randn(n, 6, 3), torch.randn(n, 3, 6) / 6**0.5
+    x = torch.einsum("nij,npjhw->npihw", directions.to(device), patches)
+    x = torch.sin(x + between(0, 2 * torch.pi, 6, 1, 1))
+    x = torch.einsum("nij,npjhw->npihw", mixture.to(device), x)
+    x = x * between(0.35, 1, 1, 1, 1)
     down, across = (
-        torch.linspace(-0.5, 0.5, side, device=patches.device)
+        torch.linspace(-0.5, 0.5, side, device=device)
         for side in patches.shape[-2:]
     )
     x = x + between(-0.4, 0.4, 1, 1, 1) * down[:, None]  # light falls off
     x = x + between(-0.4, 0.4, 1, 1, 1) * across
-    grain = 0.04 * torch.randn(patches.shape).to(patches.device)
+    grain = 0.04 * torch.randn(patches.shape).to(device)
     return (x + grain).clamp(-1.2, 1.2)
 
 

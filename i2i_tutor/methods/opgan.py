@@ -33,8 +33,10 @@ from i2i_tutor.schedules import Schedule
 GRID = 3  # cells a side
 CELLS = GRID * GRID
 CLASSES = {"D1": 0, "D2": 1, "C1": 2, "C2": 2}  # of the domain loss
+SLOPE = 0.2  # of S's leaky units below 0
 FLAT = 1e-3  # added to a map's variance: a flat cell keeps a small map, rather than a magnified noise
 TEMPERATURE = 0.2  # of "which of the nine cells is it?"
+WAVES, FREQUENCY = 6, 1.5  # of a random map of colours; radians for half the range of a channel
 
 Pair = tuple[int, int]  # places among the 18 cells: 0 to 8 in the picture of domain a, 9 to 17 in that of domain b
 
@@ -196,18 +198,19 @@ def standardised(maps: Tensor) -> Tensor:
 def recoloured(patches: Tensor) -> Tensor:
     """The cells ``(N, 9, 3, h, w)`` in [-1, 1] in other colours, by one random change for each image (our choice).
 
-    Brightness of parts (gamma), a rotation or reflection of the space of colours, so that no order of brightness
-    survives, contrast, tone, light that falls off to one side, grain. What remains is where something changes.
+    Every colour becomes another, by a smooth map that is drawn anew: a few waves through the space of colours, mixed.
+    So no order of brightness survives, nor which edges are strong and which weak. Then light falls off to one side,
+    and grain is added. What remains is where something changes.
     """
     count, device = len(patches), patches.device
 
     def between(low: float, high: float, *shape: int) -> Tensor:
         return (low + (high - low) * torch.rand(count, 1, *shape)).to(device)
 
-    parts = ((patches + 1) / 2 + 1e-4) ** torch.exp(between(-0.5, 0.5, 1, 1, 1)) * 2 - 1
-    turn, triangle = torch.linalg.qr(torch.randn(count, 3, 3))
-    turn = (turn * triangle.diagonal(dim1=1, dim2=2).sign()[:, None]).to(patches)  # else not every turn is as likely
-    parts = torch.einsum("nij,npjhw->npihw", turn, parts) * between(0.35, 1, 1, 1, 1) + between(-0.3, 0.3, 3, 1, 1)
+    directions, mixture = FREQUENCY * torch.randn(count, WAVES, 3), torch.randn(count, 3, WAVES) / WAVES**0.5
+    through = torch.einsum("nij,npjhw->npihw", directions.to(patches), patches)
+    waves = torch.sin(through + between(0, 2 * torch.pi, WAVES, 1, 1))
+    parts = torch.einsum("nij,npjhw->npihw", mixture.to(patches), waves) * between(0.35, 1, 1, 1, 1)
     down, across = (torch.linspace(-0.5, 0.5, side, device=device) for side in patches.shape[-2:])
     parts = parts + between(-0.4, 0.4, 1, 1, 1) * down[:, None] + between(-0.4, 0.4, 1, 1, 1) * across
     return (parts + 0.04 * torch.randn(patches.shape).to(device)).clamp(-1.2, 1.2).to(patches.dtype)
@@ -258,10 +261,15 @@ class Siamese(nn.Module):
             steps.append(
                 nn.Conv2d(before, width, side, stride if number else 1, side // 2, padding_mode="replicate")
             )  # fmt: skip
-            steps.append(nn.LeakyReLU(0.2))
+            steps.append(nn.LeakyReLU(SLOPE))
         self.encoder = nn.Sequential(*steps)
         self.content_head = nn.Conv2d(features, 1, 1)
         self.domain_head = nn.Linear(2 * features, 3)
+        for part in self.encoder:  # with PyTorch's own smaller weights every map is flat at first, and may stay so
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, SLOPE)
+                nn.init.zeros_(part.bias)
+        nn.init.normal_(self.content_head.weight, 0, features**-0.5)
 
     def encode(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Content c and domain d of patches ``(N, 3, h, w)``, each ``(N, features, h', w')``."""
