@@ -924,7 +924,7 @@ dots(SEEN, taught, {"guessing": 0.1})
 # (property-3)=
 # ### Property 3: does it always work?
 #
-# GANs fail, and one good run proves nothing. The paper says that the task loss on *source* images makes training stable.
+# The paper says that the task loss on *source* images makes training stable.
 # So the same run was made on twelve further seeds, with that term and without it. They were first used when all settings had been fixed.
 # The last two lines are two earlier settings, on seeds that were as new to them.
 # A run counts as failed below an accuracy of 0.8: far above source-only, and below every run whose digits one can read.
@@ -1001,7 +1001,7 @@ plots.grid(
 # $T$ has learnt to read these pictures, since it is taught by them. The source images, bright on dark, say nothing about light grounds.
 #
 # **How to notice, without a label of the target?** Look, first of all. Then count: a glance at a handful of target pictures says that on light ground strokes are dark, and for every adapted digit we know where its stroke is.
-# Other signs ask the networks: can $T$ read the adapted digits? Is it in doubt on the target? Does a second classifier, taught by the same adapted digits, disagree with it? All of them, over the runs of property 3:
+# Other signs ask the networks: can $T$ read the adapted digits? Is it in doubt on the target? Does a second classifier, taught by the same adapted digits, disagree with it? Over the runs of property 3:
 
 
 # %%
@@ -1264,7 +1264,6 @@ plots.spread(
 # ## The claims
 #
 # Every claim and its margin was written into `book/claims.toml` before the runs that judge it.
-# First this run, beside your predictions; then all claims over the seeds.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 run.claims_table(predictions)

@@ -38,9 +38,11 @@ def main() -> int:
     os.environ["I2I_PROFILE"] = "smoke"
     os.environ["OMP_NUM_THREADS"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in sorted(ROOT.glob("chapters/*.ipynb")):
-        if sys.argv[1:] and path.stem not in sys.argv[1:]:
-            continue
+    chapters = {path.stem: path for path in sorted(ROOT.glob("chapters/*.ipynb"))}
+    names = sys.argv[1:] or list(chapters)
+    if unknown := [name for name in names if name not in chapters]:
+        sys.exit(f"no chapter is called {unknown[0]!r}; there are {', '.join(chapters)}")
+    for path in (chapters[name] for name in names):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             NotebookClient(
