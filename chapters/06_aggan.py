@@ -37,7 +37,7 @@
 # 4. say what the paper's switch does to the discriminators, and why;
 # 5. choose numbers that neither a copy of the input nor a repainted picture can win.
 #
-# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The box on {ref}`FID and KID <b16>` helps with one column of the tables.
+# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The boxes on {ref}`attention <b7>` and on {ref}`FID and KID <b16>` help.
 #
 # :::{admonition} Two minutes before you start
 # :class: tip dropdown
