@@ -37,7 +37,7 @@
 # 4. say what the paper's switch does to the discriminators, and why;
 # 5. choose numbers that neither a copy of the input nor a repainted picture can win.
 #
-# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The box on {ref}`FID and KID <b16>` helps with one column of the tables.
+# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The boxes on {ref}`attention <b7>` and on {ref}`FID and KID <b16>` help.
 #
 # :::{admonition} Two minutes before you start
 # :class: tip dropdown
@@ -1162,7 +1162,12 @@ leaf("aggan_switch", SWITCH.values(), FIVE, enlarge=3)
 
 # %% [markdown]
 # Read this as an experiment. Does the map need a rescue here? The exceptions on the other ground may do for $D$ what the switch is meant to do.
-# In any case a switch freezes the map of that moment, with its faults, so we expect an early one to cost more than a late one. And compare the last two lines: does the map grow once it may move?
+# A switch freezes the map of that moment, with its faults, so we expect an early one to cost more than a late one.
+#
+# Then look at the last variant, whose map may go on moving. We had expected it to grow; it **shrinks**, to a small window with a few stripes in it.
+# Think of what pulls. $D$ judges what the map shows, so a map that shows less gives less away; the cycle likes a smaller map anyway; and the comparison with $\tau$ has no slope by which anything could call the map back.
+# This is what the freeze is for.
+#
 # On photographs, where grounds differ in a thousand ways, it may well be what saves the map. We have not measured that.
 #
 # ### How fast may attention learn?
@@ -1289,7 +1294,7 @@ if drawn:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
 TASKS = {"full": "coat", "shape": "shape", "style": "style", "alike": "alike"}
-leaf("aggan_tasks", ["coat", "shape", "style"], FIVE, enlarge=3)
+leaf("aggan_tasks", TASKS.values(), FIVE, enlarge=3)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of the four tasks: mean of the map, overlap of the map with the animal, and coat."}}
 dots(TASKS, {"to_b_map": "mean of the map", "to_b_iou": "IoU", "to_b_coat": "coat"})
