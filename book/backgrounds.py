@@ -21,9 +21,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import nn
 
 from i2i_tutor import plots
-from i2i_tutor.data import adaptation, objects, safari
+from i2i_tutor.data import adaptation, objects, safari, streets
 from i2i_tutor.data.streams import to_tensor
 from i2i_tutor.nn import PatchGAN, UNet
 
@@ -200,6 +202,45 @@ for axis, (name, dots) in zip(axes, {"source": source, "target": target, "source
 plt.show()
 
 # %% [markdown]
+# (b6)=
+# ## Siamese networks: one network looks at both
+#
+# Do two signatures come from one hand? Nobody can have a class for every hand.
+# A **Siamese network** {cite:p}`bromley1993` answers questions about *two* inputs: both go through the same network, and their features are compared.
+# Because the weights are shared, equal inputs get equal features, and exchanging the two changes nothing.
+#
+# The squared distance $\delta$ of the features becomes a similarity between 0 and 1:
+#
+# $$
+# s = e^{-\delta} .
+# $$
+#
+# It learns from pairs, *same* or *not the same*, and pairs are plentiful: a thousand pictures make half a million.
+#
+# Below, pairs of handwritten digits that training has not seen. The network was never told what a seven is, only whether two pictures show the same.
+
+# %% mystnb={"image": {"alt": "Histograms of the similarity of pairs of digits. Pairs of the same digit pile up near 1, other pairs near 0."}}
+digits, names = (torch.tensor(part) for part in load_digits(return_X_y=True))
+embed = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))  # one network, used twice
+optimiser = torch.optim.Adam(embed.parameters(), lr=3e-3)
+
+
+def similarity(start, end, count):
+    one, other = torch.randint(start, end, (2, count))
+    features = [embed(digits[some].float() / 16) for some in (one, other)]
+    return torch.exp(-(features[0] - features[1]).square().sum(1)), names[one] == names[other]
+
+
+for _ in range(600):
+    found, same = similarity(0, 1200, 512)
+    weight = 1 + 8 * same  # one pair in ten shows the same digit
+    F.binary_cross_entropy(found.clamp(1e-6, 1 - 1e-6), same.float(), weight).backward()
+    optimiser.step()
+    optimiser.zero_grad()
+found, same = (some.detach() for some in similarity(1200, len(digits), 4000))
+plots.histogram({"the same digit": found[same], "two digits": found[~same]}, x="similarity")
+
+# %% [markdown]
 # (b7)=
 # ## Attention: the question decides where to look
 #
@@ -234,6 +275,73 @@ for axis, (name, (row, column)) in zip(axes[1:], places.items(), strict=True):
 for axis in axes:
     axis.axis("off")
 plt.show()
+
+# %% [markdown]
+# (b8)=
+# ## Self-supervision: labels that the data carry with them
+#
+# Labels are dear, pictures are cheap. So ask something whose answer you know without asking anybody: a **pretext task**.
+# Turn a picture and ask by how much; take its colours away and ask for them; shuffle its parts and ask where they belong {cite:p}`noroozi2016`.
+# Nobody wants the answer. One wants what a network must learn in order to give it.
+#
+# What that is depends on the task, and a network takes the easiest way.
+# If a frame around the picture gives the answer away, it learns to see frames.
+#
+# Below, streets are cut into three strips, and a small network is told which strip was above, in the middle and below.
+# Then it puts new streets in order. To do so it must tell sky from road; no one has ever named either.
+
+# %% mystnb={"image": {"alt": "Two columns of four streets. Left, the three strips of each are in a wrong order, with the sky below or in the middle. Right, the network has put them back: sky, houses, road."}}
+stream = streets.train("procedural", 48, 8, seed=1)
+place = nn.Sequential(nn.Conv2d(3, 16, 5, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
+optimiser = torch.optim.Adam(place.parameters(), lr=1e-2)
+free = torch.arange(3).repeat(8)  # the labels: nobody wrote them
+for _ in range(80):
+    strips = next(stream)["b"].unflatten(2, (3, 16)).transpose(1, 2)  # (8, 3 strips, 3, 16, 48)
+    F.cross_entropy(place(strips.flatten(0, 1)), free).backward()
+    optimiser.step()
+    optimiser.zero_grad()
+days = streets.evaluation("procedural", 48, count=4, kind="tall")["b"]
+orders = [[1, 0, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]]
+wrong = torch.stack([one[:, order] for one, order in zip(days.unflatten(2, (3, 16)), orders, strict=True)])
+found = [place(one.transpose(0, 1)).argmax(1).argsort() for one in wrong]  # which strip comes first, second, third
+right = torch.stack([one[:, order] for one, order in zip(wrong, found, strict=True)])
+plots.grid({"shuffled": wrong.flatten(2, 3), "put in order": right.flatten(2, 3)})
+
+# %% [markdown]
+# (b9)=
+# ## Disentangled features: one number, one property
+#
+# A network describes a picture by some numbers, its code.
+# The code is **disentangled** if each number stands for one property: one for the size, another for the brightness.
+# Then one property can be exchanged and the rest kept, which is what a translation wants.
+#
+# Reconstruction does not ask for that.
+# Mix the numbers by any map that can be undone, let the decoder undo it, and every picture comes back as before.
+# So a disentangled code must be *asked* for: by labels, by two networks that share one part of the code and not the other, or by examples of what must not change.
+#
+# Below, two codes of the same discs. Both hold everything; in one of them a single number changes a single thing.
+
+# %% mystnb={"image": {"alt": "Two rows of ten discs. Above, the first number changes the size alone and the second the brightness alone. Below, each number changes both."}}
+down, across = torch.meshgrid(torch.linspace(-1, 1, 48), torch.linspace(-1, 1, 48), indexing="ij")
+
+
+def disc(size, light):
+    inside = torch.sigmoid(30 * (0.5 + 0.25 * size - torch.hypot(down, across)))
+    return (inside * (1.1 + 0.7 * light) - 1).expand(1, 3, -1, -1)
+
+
+def mixed(first, second):
+    return disc((first + second) / 2**0.5, (second - first) / 2**0.5)
+
+
+codes = {f"{'first' if k == 0 else 'second'} number {step:g}": (k, step) for k in (0, 1) for step in (-1, 0, 1)}
+plots.grid(
+    {
+        name: torch.cat([decoder(*(step * (place == k) for place in (0, 1))) for decoder in (disc, mixed)])
+        for name, (k, step) in codes.items()
+    },
+    "Above: disentangled. Below: the same discs, by mixed numbers.",
+)
 
 # %% [markdown]
 # (b10)=

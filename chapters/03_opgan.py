@@ -36,7 +36,7 @@
 # 4. check such a network in seconds, before any GAN is trained;
 # 5. choose numbers for a translation that an empty road cannot win.
 #
-# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The boxes on {ref}`segmentation <b4>` and {ref}`domain adaptation <b5>` help.
+# **You need** {ref}`chapter 2 <c2>`: two generators, two discriminators, one cycle. The boxes on {ref}`Siamese networks <b6>`, {ref}`self-supervision <b8>` and {ref}`domain adaptation <b5>` help.
 #
 # :::{admonition} Two minutes before you start
 # :class: tip dropdown
@@ -360,13 +360,6 @@ predictions = {
 # 1. **the encoder**, one for both patches: a *Siamese* pair shares its weights. It turns a patch of 85 × 85 pixels into 11 × 11 × 512 numbers of content $c$ and as many of domain $d$;
 # 2. **the content head**: a 1 × 1 convolution makes one map of $c$, and interpolation brings it to the patch's own size: $\tilde p$, a *content attention map*;
 # 3. **the domain head**: the $d$ of both patches, concatenated to 11 × 11 × 1024, become three scores.
-#
-# :::{admonition} Siamese networks
-# :class: note dropdown
-# A Siamese network answers questions about *two* inputs: do these signatures come from one hand, do these faces belong to one person?
-# Both inputs go through the same weights, so that equal things get equal features, and exchanging the inputs exchanges the features. Then the features are compared, often by their distance $\delta$, which a formula such as $e^{-\delta}$ turns into a similarity between 0 and 1.
-# It learns from pairs, and pairs are plentiful: a hundred pictures make thousands.
-# :::
 #
 # Kernels and layers are our choice: we know only what goes in and what comes out. There is no norm, because instance norm would take away the brightness by which domains are told apart.
 
