@@ -532,6 +532,8 @@ collapsed = literal_lesson(untrained.new_siamese().to(run.device), lesson)
 # The other colours are the heart of the matter. By night a sky is *darker* than the houses, by day it is *brighter*: a map that follows brightness would punish the right answer.
 # And a lit window outshines everything by night; by day it is one dark pane of many.
 # So each picture has its colours exchanged by a smooth map, drawn anew: what was bright may be dark, and what was plain may be faint. Only *where* something changes survives.
+# How such a map is made: take six waves that run through the space of colours in random directions, and mix them to three new channels. Equal colours stay equal, neighbouring ones stay neighbours, and nothing else is promised.
+# One map serves all nine patches of a picture, so the patches differ by what they show and by nothing else.
 
 
 # %%
@@ -543,10 +545,11 @@ def other_colours(patches):
         return (low + (high - low) * torch.rand(n, 1, *shape)).to(device)
 
     # six waves through the space of colours, mixed to three channels
-    directions, mixture = 1.5 * torch.randn(n, 6, 3), torch.randn(n, 3, 6) / 6**0.5
-    x = torch.einsum("nij,npjhw->npihw", directions.to(device), patches)
+    directions = 1.5 * torch.randn(n, 6, 3).to(patches)
+    mixture = (torch.randn(n, 3, 6) / 6**0.5).to(patches)
+    x = torch.einsum("nij,npjhw->npihw", directions, patches)
     x = torch.sin(x + between(0, 2 * torch.pi, 6, 1, 1))
-    x = torch.einsum("nij,npjhw->npihw", mixture.to(device), x)
+    x = torch.einsum("nij,npjhw->npihw", mixture, x)
     x = x * between(0.35, 1, 1, 1, 1)
     down, across = (
         torch.linspace(-0.5, 0.5, side, device=device)

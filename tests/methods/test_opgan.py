@@ -415,9 +415,9 @@ def learnt(content):
 
 def test_the_literal_loss_lets_the_maps_collapse_and_the_stabilised_one_does_not():
     before, after = learnt("literal")
-    assert after < before / 2
+    assert after < before / 4
     before, after = learnt("stabilised")
-    assert after > 2 * before
+    assert after > before
 
 
 # --- a step in plain PyTorch ---------------------------------------------------------------------------------------
