@@ -432,7 +432,8 @@ def test_a_step_equals_the_one_of_a_textbook(content):
     torch.manual_seed(3)
     textbook_step(other, data["a"], data["b"], literal=content == "literal")
     for (name, p), q in zip(mine.named_parameters(), other.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-7, atol=1e-9, msg=name)
+        # a bias that a norm takes away again has no gradient but rounding, which Adam magnifies
+        torch.testing.assert_close(p, q, rtol=1e-7, atol=1e-8, msg=name)
 
 
 def textbook_step(net, a, b, literal):
