@@ -207,7 +207,8 @@ plt.show()
 #
 # Do two signatures come from one hand? Nobody can have a class for every hand.
 # A **Siamese network** {cite:p}`bromley1993` answers questions about *two* inputs: both go through the same network, and their features are compared.
-# Because the weights are shared, equal inputs get equal features, and exchanging the two changes nothing.
+# Because the weights are shared, equal inputs get equal features.
+# If only the distance of the features counts, exchanging the two inputs changes nothing, either.
 #
 # The squared distance $\delta$ of the features becomes a similarity between 0 and 1:
 #
@@ -280,9 +281,9 @@ plt.show()
 # (b8)=
 # ## Self-supervision: labels that the data carry with them
 #
-# Labels are dear, pictures are cheap. So ask something whose answer you know without asking anybody: a **pretext task**.
+# Labels are expensive, pictures are cheap. So ask something whose answer you know without asking anybody: a **pretext task**.
 # Turn a picture and ask by how much; take its colours away and ask for them; shuffle its parts and ask where they belong {cite:p}`noroozi2016`.
-# Nobody wants the answer. One wants what a network must learn in order to give it.
+# Nobody needs the answer. What we want is what the network has to learn in order to give it.
 #
 # What that is depends on the task, and a network takes the easiest way.
 # If a frame around the picture gives the answer away, it learns to see frames.
@@ -319,9 +320,10 @@ plots.grid({"shuffled": wrong.flatten(2, 3), "put in order": right.flatten(2, 3)
 # Mix the numbers by any map that can be undone, let the decoder undo it, and every picture comes back as before.
 # So a disentangled code must be *asked* for: by labels, by two networks that share one part of the code and not the other, or by examples of what must not change.
 #
-# Below, two codes of the same discs. Both hold everything; in one of them a single number changes a single thing.
+# Below, two codes for discs of any size and brightness.
+# Both can describe every disc; in one of them a single number changes a single thing.
 
-# %% mystnb={"image": {"alt": "Two rows of ten discs. Above, the first number changes the size alone and the second the brightness alone. Below, each number changes both."}}
+# %% mystnb={"image": {"alt": "Two rows of six discs. Above, the first number changes the size alone and the second the brightness alone. Below, each number changes both."}}
 down, across = torch.meshgrid(torch.linspace(-1, 1, 48), torch.linspace(-1, 1, 48), indexing="ij")
 
 
@@ -340,7 +342,7 @@ plots.grid(
         name: torch.cat([decoder(*(step * (place == k) for place in (0, 1))) for decoder in (disc, mixed)])
         for name, (k, step) in codes.items()
     },
-    "Above: disentangled. Below: the same discs, by mixed numbers.",
+    "Above: disentangled. Below: the numbers are mixed, and each changes both.",
 )
 
 # %% [markdown]
