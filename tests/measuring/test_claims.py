@@ -199,7 +199,7 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
                 "stripes_returned",
             },
         ),
-        ("03_opgan", "opgan", {"gap", "miou", "car_found", "sky_iou", "tree_iou", "error", "spread"}),
+        ("03_opgan", "opgan", {"gap", "miou", "car_iou", "sky_iou", "tree_iou", "error", "spread"}),
         (
             "05_pixelda",
             "pixelda",
