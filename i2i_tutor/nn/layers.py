@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "none"]
 
@@ -53,6 +54,24 @@ def initialise(network: nn.Module) -> nn.Module:
             nn.init.normal_(module.weight, 1.0, INITIAL_STD)
             nn.init.zeros_(module.bias)
     return network
+
+
+def initialise_kaiming(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_in") -> nn.Module:
+    """Draw convolution and linear weights from N(0, 2 / fan), as behind a ReLU, and set biases to 0; return the network.
+
+    He, Zhang, Ren, Sun, *Delving Deep into Rectifiers*, ICCV 2015.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+def precise(values: Tensor) -> Tensor:
+    """The values in fp32 at least: what autocast made with eight bits is too coarse for a mean."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def count_parameters(network: nn.Module) -> int:
