@@ -112,7 +112,8 @@ def _recoloured(images: Tensor, chance: Tensor, strength: Strength) -> Tensor:
     images = mean + (images - mean) * factor(chance[:, 1:2], strength.contrast)
     if strength.saturation or strength.hue:
         turn = 2 * math.pi * strength.hue * (2 * chance[:, 6] - 1)
-        along, across = (factor(chance[:, 5], strength.saturation).flatten() * part for part in (turn.cos(), turn.sin()))
+        amount = factor(chance[:, 5], strength.saturation).flatten()
+        along, across = amount * turn.cos(), amount * turn.sin()
         chroma = torch.zeros(len(images), 3, 3)
         chroma[:, 0, 0], chroma[:, 1, 1], chroma[:, 2, 2] = 1, along, along
         chroma[:, 1, 2], chroma[:, 2, 1] = -across, across

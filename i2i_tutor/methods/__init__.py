@@ -8,8 +8,9 @@ from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.pixelda import PixelDA, TaskAlone
+from i2i_tutor.methods.tunit import TUNIT
 
-KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN, AGGAN)
+KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN, AGGAN, TUNIT)
 METHODS = {method.name: method for method in KNOWN}
 
 

@@ -117,7 +117,7 @@ class Method(nn.Module):
 
     name: ClassVar[str]
     recipe_type: ClassVar[type[Recipe]]
-    directions: ClassVar[tuple[str, ...]] = ()
+    directions: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
 
     def __init__(self, recipe: Recipe):

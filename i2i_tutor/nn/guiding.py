@@ -82,7 +82,7 @@ class GuidingNetwork(nn.Module):
 
     def heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of all label heads, ``(N, heads, K)``, and style codes, of features."""
-        with torch.autocast(features.device.type, enabled=False):  # small, and both losses are differences of logarithms
+        with torch.autocast(features.device.type, enabled=False):  # both losses are small differences
             logits = self.label_head(features).unflatten(1, (-1, self.domains))
             code = self.style_head(features)
             return logits, F.normalize(code) if self.unit else code

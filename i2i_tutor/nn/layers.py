@@ -57,7 +57,7 @@ def initialise(network: nn.Module) -> nn.Module:
 
 
 def initialise_kaiming(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_in") -> nn.Module:
-    """Draw convolution and linear weights from N(0, 2 / fan), as behind a ReLU, and set biases to 0; return the network.
+    """Draw convolution and linear weights from N(0, 2 / fan), as behind a ReLU; biases become 0. Returns the network.
 
     He, Zhang, Ren, Sun, *Delving Deep into Rectifiers*, ICCV 2015.
     """
