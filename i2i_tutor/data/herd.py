@@ -2,12 +2,13 @@
 
 The animals, coats, grounds and plants are those of ``safari``. An image's domain is its coat, and it is hidden: the
 stream shows pictures and nothing else. All that varies besides is content: pose and direction, place and size of the
-animal, hills, ground, sky, and the hour of the day, which dims and tints the whole picture. The hour matters: without
-it the features of an untrained network, sorted by k-means, tell the coats apart already; with it they tell the hours.
+animal, hills, sky, and the hour of the day, which dims and tints the whole picture. The hour matters: without it the
+features of an untrained network, sorted by k-means, tell the coats apart already; with it they tell the hours. So does
+the ground: if half of the scenes lie on savannah (``meadow=0.5``), there are two things that come in kinds, and a
+network that is free to choose sorts by the ground as well.
 """
 
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_whole
+from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_probability, check_whole
 from i2i_tutor.data import safari, views
 from i2i_tutor.data.safari.animal import LIKELY
 from i2i_tutor.data.safari.numbers import DIRECTION, GROUND, HOUR, POSE, random_numbers
@@ -40,6 +41,7 @@ def train(
     *,
     strong: str = "animals",
     pile: int = PILE,
+    meadow: float = 1.0,
     hours: bool = True,
     plants: bool = False,
     ahead: int = 0,
@@ -54,6 +56,7 @@ def train(
         size: side of the images, 16 to 256 pixels.
         strong: what the strong views may do, one of ``views.STRENGTHS``.
         pile: how many pictures there are.
+        meadow: share of the scenes that lie on a meadow, the others on savannah.
         hours: every scene has its own hour of the day, from dim to bright; without, all have the same light.
         plants: flowers and grass cover the meadows, straw and stones the savannahs.
         ahead: batches made in advance in the background.
@@ -65,13 +68,14 @@ def train(
     check_whole("batch", batch, 1)
     check_whole("pile", pile, 2, safari.TRAINING_SCENES)
     check_whole("seed", seed, 0)
+    check_probability("meadow", meadow)
 
     def make(position: int, rng: np.random.Generator) -> Batch:
-        images = _pile(size, pile, seed, hours, plants)[epoch_indices(position, batch, pile, seed)]
+        images = _pile(size, pile, seed, meadow, hours, plants)[epoch_indices(position, batch, pile, seed)]
         return two_views(to_tensor(images), strong, rng)
 
     about = {"world": "herd", "source": source, "size": size, "batch": batch, "strong": strong, "pile": pile}
-    return Stream(make, seed, ahead, about | {"hours": hours, "plants": plants})
+    return Stream(make, seed, ahead, about | {"meadow": meadow, "hours": hours, "plants": plants})
 
 
 def evaluation(
@@ -81,6 +85,7 @@ def evaluation(
     split: Split = "evaluation",
     count: int | None = None,
     strong: str = "animals",
+    meadow: float = 1.0,
     hours: bool = True,
     plants: bool = False,
 ) -> Batch:
@@ -92,19 +97,20 @@ def evaluation(
       equally often.
     - ``counterfactual``, float32 ``(N, 4, 3, size, size)``: the same scene in each of the coats, exactly.
     - ``mask``, float32 ``(N, 1, size, size)``: 1 on the animal, 0 elsewhere, in any coat.
-    - ``pose`` (4 kinds), ``direction`` (2), ``ground`` (2) and ``hour`` (4 quarters, from dark to bright), int64
-      ``(N,)``: content that clusters could be made of instead.
+    - ``pose`` (4 kinds), ``direction`` (2), ``ground`` (0 a meadow, 1 savannah) and ``hour`` (4 quarters, from dark to
+      bright), int64 ``(N,)``: content that clusters could be made of instead.
 
     Raises:
         ValueError: a wrong argument.
     """
     _check(source, size, strong)
     check_choice("split", split, get_args(Split))
+    check_probability("meadow", meadow)
     count = FIXED_SCENES if count is None else check_count(count, safari.FIRST_TUNING_SCENE, "a fixed set of scenes")
     first = safari.FIRST_EVALUATION_SCENE if split == "evaluation" else safari.FIRST_TUNING_SCENE
     scenes = np.arange(first, first + count)
     coats = torch.arange(count) % len(safari.COATS)
-    drawn = [safari.draw(scenes, size, coat, hours=hours, plants=plants) for coat in safari.COATS]
+    drawn = [safari.draw(scenes, size, coat, meadow=meadow, hours=hours, plants=plants) for coat in safari.COATS]
     counterfactual = torch.stack([to_tensor(images) for images, _ in drawn], dim=1)  # (N, 4, 3, S, S)
     image = counterfactual[torch.arange(count), coats]
     return {
@@ -113,7 +119,7 @@ def evaluation(
         "domain": coats,
         "counterfactual": counterfactual,
         "mask": torch.from_numpy(drawn[0][1][:, None].astype(np.float32)),
-        **_content(scenes),
+        **_content(scenes, meadow),
     }
 
 
@@ -123,10 +129,11 @@ def two_views(images: Tensor, strong: str, rng: np.random.Generator) -> Batch:
 
 
 def ground_truth(size: int, *, pixels: bool = False, plants: bool = False) -> GroundTruth:
-    """Pictures in random coats at all hours with their coats, for a judge.
+    """Pictures in random coats on both grounds at all hours, with their coats, for a judge.
 
     The classes are those of ``safari.COATS``, of the whole image; with ``pixels`` those of ``safari.CLASSES`` (0 is the
-    background), of every pixel. It learns from the training scenes and is tested on the first 100 of ``evaluation``.
+    background), of every pixel. It learns from the training scenes and is tested on 100 of the
+    evaluation's.
     """
     check_whole("size", size, SMALLEST, LARGEST)
     folder = Path(safari.__file__).parent
@@ -155,31 +162,26 @@ def _held_out(size: int, pixels: bool, plants: bool) -> Batch:
 
 
 def _with_truth(scenes: np.ndarray, coats: np.ndarray, size: int, pixels: bool, plants: bool) -> Batch:
-    images, masks = _drawn(scenes, coats, size, True, plants)
+    images, masks = safari.draw(scenes, size, [safari.COATS[coat] for coat in coats], hours=True, plants=plants)
     label = masks * (1 + coats[:, None, None]) if pixels else coats
     return {"image": to_tensor(images), "label": torch.from_numpy(label.astype(np.int64))}
 
 
-def _drawn(
-    scenes: np.ndarray, coats: Sequence[int] | np.ndarray, size: int, hours: bool, plants: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    return safari.draw(scenes, size, [safari.COATS[coat] for coat in coats], hours=hours, plants=plants)
-
-
 @lru_cache(maxsize=2)
-def _pile(size: int, count: int, seed: int, hours: bool, plants: bool) -> np.ndarray:
+def _pile(size: int, count: int, seed: int, meadow: float, hours: bool, plants: bool) -> np.ndarray:
     """The pictures that a training sees, uint8 ``(count, size, size, 3)``, coats drawn at random."""
     rng = np.random.default_rng((seed, UNRELATED))
     scenes = rng.integers(0, safari.TRAINING_SCENES, count)
-    return _drawn(scenes, rng.integers(0, len(safari.COATS), count), size, hours, plants)[0]
+    coats = [safari.COATS[coat] for coat in rng.integers(0, len(safari.COATS), count)]
+    return safari.draw(scenes, size, coats, meadow=meadow, hours=hours, plants=plants)[0]
 
 
-def _content(scenes: np.ndarray) -> Batch:
+def _content(scenes: np.ndarray, meadow: float) -> Batch:
     chance = random_numbers(scenes)[..., 0, 0]  # (numbers, N) in [0, 1)
     kinds = {
         "pose": np.searchsorted(np.array(LIKELY), chance[POSE], side="right"),
         "direction": chance[DIRECTION] >= 0.5,
-        "ground": chance[GROUND] >= 0.5,
+        "ground": chance[GROUND] >= meadow,
         "hour": np.floor(4 * chance[HOUR]),
     }
     return {name: torch.from_numpy(kind.astype(np.int64)) for name, kind in kinds.items()}

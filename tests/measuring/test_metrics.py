@@ -367,3 +367,55 @@ def test_the_power_of_a_wave_is_found_in_its_octave_and_grows_with_the_square_of
         metrics.octaves(reference, sum(waves[cycles] for cycles in (1, 3, 5)) / 16)
     with pytest.raises(ValueError, match="equal sizes"):
         metrics.octaves(reference, reference[..., :16, :16])
+
+
+# --- clusters ------------------------------------------------------------------------------------------------------
+
+TRUTH = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(4)))
+def test_the_names_of_clusters_do_not_matter(names):
+    renamed = torch.tensor(names)[TRUTH]
+    assert metrics.clustering_accuracy(TRUTH, renamed, 4) == 1
+    assert metrics.purity(TRUTH, renamed) == 1
+    assert metrics.clustering_information(TRUTH, renamed) == pytest.approx(1)
+
+
+def test_two_classes_in_one_cluster_count_once():
+    merged = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1, 1, 3, 3, 3])
+    assert metrics.clustering_accuracy(TRUTH, merged, 4) == pytest.approx(9 / 12)
+    assert metrics.purity(TRUTH, merged) == pytest.approx(9 / 12)
+    # H(classes) = ln 4, H(clusters) = 1.5 ln 2 = I
+    assert metrics.clustering_information(TRUTH, merged) == pytest.approx(2 * 1.5 / (2 + 1.5))
+
+
+def test_what_has_nothing_to_do_with_the_classes_has_no_information():
+    truth, clusters = torch.arange(4).repeat_interleave(4), torch.arange(4).repeat(4)
+    assert metrics.clustering_accuracy(truth, clusters, 4) == 0.25
+    assert metrics.purity(truth, clusters) == 0.25
+    assert metrics.clustering_information(truth, clusters) == pytest.approx(0)
+
+
+def test_more_clusters_than_classes_are_refused_where_there_is_no_matching():
+    many = torch.arange(12)
+    with pytest.raises(ValueError, match="the prediction holds class 4; expected 0 to 3"):
+        metrics.clustering_accuracy(TRUTH, many, 4)
+    assert metrics.purity(TRUTH, many) == 1
+    assert 0 < metrics.clustering_information(TRUTH, many) < 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "clusters", "sentence"),
+    [
+        (TRUTH, TRUTH[:5], "there are 12 classes and 5 clusters"),
+        (TRUTH.float(), TRUTH, r"truth is torch.float32 \(12,\); expected integers"),
+        (TRUTH, None, "clusters is NoneType; expected integers"),
+        (TRUTH[:0], TRUTH[:0], "expected integers .N,. with N > 0"),
+        (TRUTH + 1, TRUTH, "truth holds class 4; expected 0 to 3"),
+    ],
+)
+def test_what_are_no_clusters_is_refused_in_one_sentence(truth, clusters, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        metrics.clustering_accuracy(truth, clusters, 4)
