@@ -174,7 +174,8 @@ def joint_matrix(p: Tensor, q: Tensor) -> Tensor:
     check_same_shape(p, q)
     if p.ndim != 2:
         raise ValueError(f"the assignments are {tuple(p.shape)}; expected (N, K)")
-    joint = precise(p).T @ precise(q)  # (K, K)
+    with torch.autocast(p.device.type, enabled=False):  # it would multiply in half precision
+        joint = precise(p).T @ precise(q)  # (K, K)
     return (joint + joint.T) / (2 * joint.sum())
 
 
@@ -193,9 +194,9 @@ def contrastive_loss(query: Tensor, key: Tensor, negatives: Tensor, temperature:
             "(M, style)"
         )
     query, key, negatives = precise(query), precise(key.detach()), precise(negatives.detach())
-    right = (query * key).sum(1, keepdim=True)
-    logits = torch.cat([right, query @ negatives.T], 1) / temperature  # (N, 1 + M)
-    return losses.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
+    with torch.autocast(query.device.type, enabled=False):  # it would multiply in half precision
+        products = torch.cat([(query * key).sum(1, keepdim=True), query @ negatives.T], 1)  # (N, 1 + M)
+    return losses.cross_entropy(products / temperature, torch.zeros(len(query), dtype=torch.long, device=query.device))
 
 
 # --- the game ------------------------------------------------------------------------------------------------------

@@ -61,12 +61,11 @@ class GuidingNetwork(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.trunk = nn.Sequential(*layers)
-        norm = [nn.BatchNorm1d(width)] if head_norm else []
-        self.label_head = nn.Sequential(*norm, nn.Linear(width, heads * domains))
-        self.style_head = nn.Linear(width, style)
+        labels, self.style_head = nn.Linear(width, heads * domains), nn.Linear(width, style)
+        self.label_head = nn.Sequential(*([nn.BatchNorm1d(width)] if head_norm else []), labels)
         self.register_buffer("loss", torch.zeros(heads))
         initialise_kaiming(self.trunk, "fan_out")
-        for head in (self.label_head[-1], self.style_head):
+        for head in (labels, self.style_head):
             nn.init.normal_(head.weight, 0.0, HEAD_STD)
             nn.init.zeros_(head.bias)
 

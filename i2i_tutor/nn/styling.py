@@ -101,20 +101,19 @@ class StyleGenerator(nn.Module):
             encoder += [_convolution(width, 2 * width, 4, 2), nn.InstanceNorm2d(2 * width), nn.ReLU()]
             width *= 2
         self.encoder = nn.Sequential(*encoder, *(Residual(width, part) for _ in range(blocks)))
-        self.decoder = nn.ModuleList(Residual(width, part) for _ in range(blocks))
+        decoder: list[Residual | Upwards] = [Residual(width, part) for _ in range(blocks)]
         for _ in range(downs):
-            self.decoder.append(Upwards(width, inner))
+            decoder.append(Upwards(width, inner))
             width //= 2
+        self.decoder = nn.ModuleList(decoder)
         self.last = _convolution(base, 3, outer)
-        self.sizes = [size for layer in self.decoder for size in layer.numbers]  # AdaIN numbers, in the decoder's order
-        self.mlp = nn.Sequential(
-            *(nn.Linear(style, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()),
-            nn.Linear(hidden, sum(self.sizes)),
-        )
+        self.norms = [len(layer.numbers) for layer in decoder]  # AdaINs of each layer
+        self.sizes = [size for layer in decoder for size in layer.numbers]  # and the numbers that each of them reads
+        end = nn.Linear(hidden, sum(self.sizes))
+        self.mlp = nn.Sequential(nn.Linear(style, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), end)
         initialise_kaiming(self)
         if unit_scales:
             with torch.no_grad():
-                end = self.mlp[-1]
                 end.weight *= SMALLER
                 for numbers in end.bias.split(self.sizes):
                     numbers[len(numbers) // 2 :] = 1
@@ -136,8 +135,8 @@ class StyleGenerator(nn.Module):
         if code.shape != (len(content), self.style):
             raise ValueError(f"the codes are {tuple(code.shape)}; expected {(len(content), self.style)}, one an image")
         numbers = iter(self.mlp(code).split(self.sizes, dim=1))
-        for layer in self.decoder:
-            content = layer(content, tuple(next(numbers) for _ in layer.numbers))
+        for layer, norms in zip(self.decoder, self.norms, strict=True):
+            content = layer(content, tuple(next(numbers) for _ in range(norms)))
         return torch.tanh(self.last(content))
 
     def forward(self, image: Tensor, code: Tensor) -> Tensor:
