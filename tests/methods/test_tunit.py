@@ -7,6 +7,7 @@ import math
 from copy import deepcopy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,13 +17,15 @@ from torch import nn
 from torch.optim import Adam, RMSprop
 
 from i2i_tutor import losses
-from i2i_tutor.data.streams import Stream
+from i2i_tutor.data.images import read_rgb, write_png
+from i2i_tutor.data.streams import Stream, to_tensor, to_uint8
 from i2i_tutor.methods import build
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.methods.tunit import RECIPES, TUNIT, TUNITRecipe, contrastive_loss, information_loss, joint_matrix
 from i2i_tutor.nn import Queue, count_parameters
 from i2i_tutor.parameters import ParameterError
 from i2i_tutor.training import fit, make_optimisers, play
+from i2i_tutor.translate import translate_files
 
 TINY = replace(RECIPES["smoke"], style=4, hidden=4, guide_base=2, base=2, discriminator_base=2, average=0.5)
 NETWORKS = ("guide", "generator", "discriminator")
@@ -86,6 +89,9 @@ def test_the_paper_profile_is_the_papers():
     assert recipe.warm_up_steps == 65_000
     assert (recipe.steps, recipe.batch, recipe.translated, recipe.queue) == (200_000, 32, 32, 1024)
     assert (recipe.momentum, recipe.average, recipe.temperature) == (0.999, 0.999, 0.07)
+    assert (recipe.weight_information, recipe.weight_style, recipe.joint_weight, recipe.entropy) == (5, 1, 0.1, 1)
+    assert (recipe.weight_reconstruction, recipe.weight_generator_style) == (0.1, 0.01)
+    assert (recipe.r1, recipe.r1_every, recipe.guide_every) == (10, 1, 1)
     assert {recipe.rates()(step) for step in (0, 64_999, 65_000, 199_999)} == {1.0}
 
 
@@ -546,6 +552,18 @@ def test_a_picture_is_put_into_the_style_of_a_reference_a_code_or_a_domain(avera
     assert torch.equal(game.assign(image), probabilities)
     assert all(torch.equal(value, before[name]) for name, value in game.state_dict().items())
     assert all(module.training for module in game.modules())
+
+
+def test_the_command_gives_pictures_the_mean_style_of_a_domain(tmp_path):
+    game = method(steps=2)
+    fit(game, Stream(lambda position, rng: batch(position), seed=0), folder=tmp_path / "run", progress=False)
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    write_png(tmp_path / "1.png", picture)
+    (path,) = translate_files(tmp_path / "run", tmp_path / "1.png", tmp_path / "out", direction="2")
+    made = game.translate(to_tensor(picture[None]), "2")
+    assert np.abs(np.asarray(read_rgb(path)).astype(int) - to_uint8(made)[0]).max() <= 1
+    with pytest.raises(ValueError, match="direction is 'AtoB'; expected one of 0, 1, 2, 3"):
+        translate_files(tmp_path / "run", tmp_path / "1.png", tmp_path / "out", direction="AtoB")
 
 
 # --- bad input -----------------------------------------------------------------------------------------------------
