@@ -6,10 +6,11 @@ each result whether it is a real image of its reference's domain. E learns alone
 then all three learn together, and what D says of a translation reaches E through the style code.
 
 Where paper and official code differ, the recipe has a number for either, and its defaults are the code's, which made
-the published models: hinge with R1 instead of the logarithms, the reconstruction judged as well, the target of G's
-style loss from the momentum copy. Two of its properties are not ours. It forgets its queue every thousand steps; ours
-goes on, and begins empty. It copies the batch-norm statistics of E into the momentum copy E' now and then; ours follow
-like all else. And E sees both views in one pass, so that they share their batch statistics.
+the published models: hinge with R1 instead of the logarithms (of which G minimises the usual -log D, not log(1 - D)),
+the reconstruction judged as well, the target of G's style loss from the momentum copy. Three of its properties are not
+ours. It forgets its queue every thousand steps; ours goes on, and begins empty. It copies the batch-norm statistics of
+E into the momentum copy E' now and then; ours follow like all else. And our E sees both views in one pass, so that they
+share their batch statistics.
 """
 
 from collections.abc import Callable, Iterable
@@ -236,17 +237,16 @@ class TUNIT(Method):
         self.register_buffer("code_counts", torch.zeros(recipe.domains))
         self.keep_averages(recipe.average, "generator")
         self.directions = tuple(map(str, range(recipe.domains)))
-        separate = recipe.feedback == "none"
-        alone = Turn("guide_loss", ("guide",))
-        own = () if separate else (Turn("guide_loss", ("guide",), recipe.guide_every),)
-        together = ("generator",) if separate else ("generator", "guide")
-        self.warm_up_turns: tuple[Turn, ...] = (alone,)
+        judge = Turn("discriminator_loss", ("discriminator",))
+        self.warm_up_turns: tuple[Turn, ...] = (Turn("guide_loss", ("guide",)),)
         # The official order. E moves twice in a step, by its own losses and by those of the translation
-        self.joint_turns = (
-            *(*own, Turn("discriminator_loss", ("discriminator",))),
-            Turn("generator_loss", together),
+        self.joint_turns: tuple[Turn, ...] = (
+            *(Turn("guide_loss", ("guide",), recipe.guide_every), judge),
+            Turn("generator_loss", ("generator", "guide")),
         )
-        self.turns = (alone, *self.joint_turns[len(own) :])
+        if recipe.feedback == "none":
+            self.joint_turns = (judge, Turn("generator_loss", ("generator",)))
+        self.turns = self.warm_up_turns + self.joint_turns
 
     def optimisers(self) -> dict[str, OptimiserFactory]:
         """Adam for E, and RMSprop or Adam for G and D, with the L2 decay of each."""
