@@ -27,7 +27,7 @@ RECIPES = {
     CycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AdversarialCycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AGGAN: replace(aggan.RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, average=0.75),
-    TUNIT: replace(tunit.RECIPES["smoke"], batch=4, translated=2, warm_up=0.25, average=0.75),
+    TUNIT: replace(tunit.RECIPES["smoke"], batch=2, domains=2, translated=2, warm_up=0.25, average=0.75),
 }
 BOTH = ["g_ab", "g_ba"]
 GENERATORS = {
@@ -50,7 +50,7 @@ def make(game, seed=0, **changes):
 
 
 def batch(seed=0):
-    images = torch.rand(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    images = torch.rand(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     return {
         key: pictures
         for keys in (("input", "target"), "ab", ("image", "strong"))
@@ -73,7 +73,7 @@ def copied(network):
 def trained(game, folder=None, steps=4, resume=False, callbacks=(), **changes):
     method = make(game, 3, steps=4, **changes)
     data = (
-        unlabelled.train("herd", 32, 4, seed=3)
+        unlabelled.train("herd", 32, 2, seed=3)
         if game is TUNIT
         else facades.train("procedural", 32, 2, seed=3, paired=game is Pix2Pix)
     )
