@@ -83,7 +83,7 @@ class TUNITRecipe(AveragingRecipe):
     # The networks
     guide_body: Annotated[Literal["vgg11", "small"], "of the guiding network: the paper's, or four layers"] = "vgg11"
     guide_base: Annotated[int, WIDTH, "channels of its first layer"] = 64
-    heads: Annotated[int, Range(1, 100), "label heads, of which the one with the best loss of late answers"] = 1
+    heads: Annotated[int, Range(1, 100), "label heads, of which the best at the end of the warm-up answers"] = 1
     head_norm: Annotated[bool, "batch norm in front of the label heads"] = False
     unit_codes: Annotated[bool, "style codes have length 1"] = False
     base: Annotated[int, WIDTH, "channels of the first layer of the generator"] = 64
@@ -289,10 +289,14 @@ class TUNIT(Method):
         information = torch.stack(
             [information_loss(p[:, head], q[:, head], recipe.entropy) for head in range(recipe.heads)]
         )
-        self.guide.remember(information.detach())
+        alone = scene.step < recipe.warm_up_steps
+        if (
+            alone
+        ):  # then the head that answers stays: each numbers the domains in its own way, and D goes by the numbers
+            self.guide.remember(information.detach())
         scene.code = code[: len(image)]
         scene.domain = p[:, self.guide.loss.argmin().view(1)].squeeze(1).argmax(1)
-        weight = 1.0 if scene.step < recipe.warm_up_steps else recipe.joint_weight
+        weight = 1.0 if alone else recipe.joint_weight
         style = contrastive_loss(scene.code, scene.key, self.queue.entries(), recipe.temperature)
         return {
             "information": weight * recipe.weight_information * information.mean(),

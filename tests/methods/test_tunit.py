@@ -6,6 +6,7 @@ Steps are played in fp32, whatever "auto" would be here; where two ways of compu
 import math
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -303,6 +304,17 @@ def test_the_turns_of_the_joint_phase_come_in_the_official_order():
         [("guide",), ("discriminator",), ("generator", "guide")],
     ]
     assert {name for turn in game.turns for name in turn.moves} == set(NETWORKS)
+
+
+def test_the_head_that_answers_is_chosen_in_the_warm_up_and_stays():
+    game = method(steps=6, warm_up=0.5, heads=3)
+    optimisers = make_optimisers(game)
+    seen = []
+    for step in range(6):
+        play(game, optimisers, batch(step), step)
+        seen.append(game.guide.loss.clone())
+    assert not any(torch.equal(*pair) for pair in pairwise(seen[:3]))
+    assert all(torch.equal(losses, seen[2]) for losses in seen[3:])
 
 
 def test_each_turn_moves_its_own_networks_and_nobody_else():
