@@ -20,9 +20,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from i2i_tutor import plots
-from i2i_tutor.data import adaptation, objects
+from i2i_tutor.data import adaptation, objects, safari
 from i2i_tutor.data.streams import to_tensor
 from i2i_tutor.nn import PatchGAN, UNet
 
@@ -196,6 +197,42 @@ for axis, (name, dots) in zip(axes, {"source": source, "target": target, "source
     for k, marker in enumerate("o^"):
         axis.plot(*dots[label == k].T, marker, markersize=2)
     axis.set(title=name if name == "target" else f"{name}: {accuracy:.0%} on target", xlabel="feature 1")
+plt.show()
+
+# %% [markdown]
+# (b7)=
+# ## Attention: the question decides where to look
+#
+# Attention gives every place of a picture a weight, and looks harder where the weight is large.
+# A **question** decides where: a vector $q$, which is compared with what stands at each place, $k_i$ {cite:p}`vaswani2017`:
+#
+# $$
+# a_i = \operatorname{softmax}_i\big( q \cdot k_i \,/\, \tau \big) .
+# $$
+#
+# So one picture has as many maps as there are questions, and the weights of each map add up to 1.
+# No place is ever ruled out entirely: all of them keep a gradient, by which a network learns what to ask.
+#
+# The map of {ref}`chapter 6 <a3>` is simpler.
+# Its networks are always asked the same, *what tells this pile from the other?*, and every pixel answers for itself, with a number between 0 and 1.
+#
+# Below, each question is a place of the picture itself, marked by a cross: what looks like this?
+
+# %% mystnb={"image": {"alt": "A zebra in a meadow and three attention maps of it, each with a cross at the place that asks. Asked from the sky, the sky is bright; asked from the ground, the ground; asked from the zebra, mostly the zebra."}}
+picture = safari.evaluation("procedural", 64, count=3)["b"][2:]
+mean, square = (F.avg_pool2d(x, 5, 1, 2, count_include_pad=False) for x in (picture, picture**2))
+places = {"sky": (4, 32), "ground": (56, 5), "zebra": (36, 37)}
+keys = torch.cat([mean, (square - mean**2).clamp(min=0).sqrt()], dim=1)[0].flatten(1)  # colour and contrast around
+keys = F.normalize((keys - keys.mean(1, keepdim=True)) / keys.std(1, keepdim=True), dim=0)
+figure, axes = plt.subplots(1, 4, figsize=(6.4, 1.8))
+axes[0].imshow(picture[0].permute(1, 2, 0).add(1).div(2))
+for axis, (name, (row, column)) in zip(axes[1:], places.items(), strict=True):
+    weights = (keys[:, 64 * row + column] @ keys / 0.1).softmax(0).view(64, 64)
+    axis.imshow(weights, cmap="gray")
+    axis.plot(column, row, "x", color="tab:orange")
+    axis.set_title(name)
+for axis in axes:
+    axis.axis("off")
 plt.show()
 
 # %% [markdown]

@@ -9,10 +9,12 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+import torch
 from cells import CHAPTERS, FirstCells, try_sets
 
 from i2i_tutor import chapter as chapter_module
 from i2i_tutor import parameters
+from i2i_tutor.data import safari
 
 SETS = 300
 FAST = {name: value for name, value in os.environ.items() if name != "I2I_PROFILE"} | {"CUDA_VISIBLE_DEVICES": ""}
@@ -69,6 +71,38 @@ def test_aggan_refuses_what_cannot_be_before_anything_is_trained(values, sentenc
     (path,) = (path for path in CHAPTERS if path.stem == "06_aggan")
     with pytest.raises(parameters.ParameterError, match=sentence):
         FirstCells(path).open(profile="smoke", **values)
+
+
+@pytest.fixture(scope="module")
+def tasks_of_aggan(tmp_path_factory) -> dict[str, dict]:
+    """The first ten batches of every task of chapter 6, drawn by its cells, and what they call evening."""
+    (path,) = (path for path in CHAPTERS if path.stem == "06_aggan")
+    first = FirstCells(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("tasks"))
+        names = first.open(profile="smoke", meadow=0.5)
+    (piles,) = ("".join(cell["source"]) for cell in first.cells if "def world(" in "".join(cell["source"]))
+    exec(piles, names)
+    drawn = {}
+    for task in ("coat", "shape", "style", "alike"):
+        stream = names["world"](names["recipe"], task)
+        drawn[task] = [next(stream) for _ in range(10)]
+    return drawn | {"evening": names["evening"]}
+
+
+def test_the_piles_of_aggans_tasks_differ_in_what_the_task_says_and_in_nothing_else(tasks_of_aggan):
+    drawn, evening = tasks_of_aggan, tasks_of_aggan["evening"]
+    for coat, shape in zip(drawn["coat"], drawn["shape"], strict=True):
+        assert torch.equal(shape["a"], coat["a"])
+        assert torch.equal(shape["b"], coat["b"].flip(2))
+    zebras = [batch["b"] for batch in drawn["coat"]]
+    horses = safari.train("procedural", 32, len(zebras[0]), seed=0, plants=True, coats=("plain", "plain"))
+    for number, (style, alike) in enumerate(zip(drawn["style"], drawn["alike"], strict=True)):
+        brown = horses.batch(number)
+        assert torch.equal(style["a"], brown["a"])
+        assert torch.equal(style["b"], evening(brown["b"]))
+        assert torch.equal(alike["b"], zebras[number] if number % 5 == 0 else brown["b"])
+    torch.testing.assert_close(evening(torch.ones(1, 3, 1, 1)).flatten(), torch.tensor([1.0, 0.44, 0.0]))
 
 
 # --- through papermill ---------------------------------------------------------------------------------------------
