@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor import losses
+from i2i_tutor.methods.tunit import information_loss
 from i2i_tutor.nn import PatchGAN
 
 
@@ -153,6 +154,37 @@ def check_composition(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     parts = (image, painted, where)
     _gradient(lambda *some: function(*some).square().sum(), parts, lambda a, b, m: torch.lerp(a, b, m).square().sum())
     print("right: the composition")
+
+
+def check_information_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (p, q) → minus the mutual information of two soft assignments ``(N, K)``, as TUNIT has it."""
+    p, q = (torch.randn(12, 4, dtype=torch.double).softmax(1) for _ in range(2))
+    reference = information_loss(p, q)
+    joint = p.T @ q / len(p)
+    symmetric = (joint + joint.T) / 2
+    independent = symmetric.sum(1, keepdim=True) * symmetric.sum(0, keepdim=True)
+    rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+    each = p[:, :, None] * q[:, None, :]  # (N, K, K)
+    _compare(
+        _scalar(function, p, q),
+        reference,
+        {
+            "the sign is wrong: the information is maximised, so the loss is its negative": -reference,
+            "the joint matrix is not symmetric": -(joint * (joint / (rows * columns)).log()).sum(),
+            "the joint matrix is not divided by its sum": -(
+                len(p) * symmetric * (symmetric / (len(p) * independent)).log()
+            ).sum(),
+            "the marginals are missing: that is the entropy of the joint matrix": -(symmetric * symmetric.log()).sum(),
+            "you averaged over the cells of the matrix, the information is their sum": reference / 16,
+            "you took the matrix of each image by itself, and in it nothing is common": -(
+                each * (each / (each.sum(2, keepdim=True) * each.sum(1, keepdim=True))).log()
+            )
+            .mean(0)
+            .sum(),
+        },
+    )
+    _gradient(function, (p, q), information_loss)
+    print("right: minus the mutual information")
 
 
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:

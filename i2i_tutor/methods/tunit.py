@@ -217,6 +217,9 @@ class TUNIT(Method):
     recipe: TUNITRecipe
     code_sums: Tensor
     code_counts: Tensor
+    # Two of the losses; an instance may be given a learner's own
+    information: Callable[..., Tensor] = staticmethod(information_loss)
+    contrast: Callable[..., Tensor] = staticmethod(contrastive_loss)
 
     def __init__(self, recipe: TUNITRecipe):
         super().__init__(recipe)
@@ -287,7 +290,7 @@ class TUNIT(Method):
         logits, code = self.guide.heads(self.guide.features(torch.cat([image, strong])))
         p, q = logits.softmax(2).chunk(2)  # (N, heads, K) each
         information = torch.stack(
-            [information_loss(p[:, head], q[:, head], recipe.entropy) for head in range(recipe.heads)]
+            [self.information(p[:, head], q[:, head], recipe.entropy) for head in range(recipe.heads)]
         )
         alone = scene.step < recipe.warm_up_steps
         if (
@@ -297,7 +300,7 @@ class TUNIT(Method):
         scene.code = code[: len(image)]
         scene.domain = p[:, self.guide.loss.argmin().view(1)].squeeze(1).argmax(1)
         weight = 1.0 if alone else recipe.joint_weight
-        style = contrastive_loss(scene.code, scene.key, self.queue.entries(), recipe.temperature)
+        style = self.contrast(scene.code, scene.key, self.queue.entries(), recipe.temperature)
         return {
             "information": weight * recipe.weight_information * information.mean(),
             "style_guide": weight * recipe.weight_style * style,
@@ -354,7 +357,7 @@ class TUNIT(Method):
         if recipe.weight_generator_style:
             fake, _ = made("no_style")
             target = self.target(scene)
-            style = contrastive_loss(self.read(fake), target, self.queue.entries(), recipe.temperature)
+            style = self.contrast(self.read(fake), target, self.queue.entries(), recipe.temperature)
             terms["style_generator"] = recipe.weight_generator_style * style
         return terms
 
