@@ -158,7 +158,8 @@ def check_composition(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
 
 def check_information_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Check a function (p, q) → minus the mutual information of two soft assignments ``(N, K)``, as TUNIT has it."""
-    p, q = (torch.randn(12, 4, dtype=torch.double).softmax(1) for _ in range(2))
+    logits = torch.randn(12, 4, dtype=torch.double), torch.randn(12, 4, dtype=torch.double)
+    p, q = (each.softmax(1) for each in logits)
     reference = information_loss(p, q)
     joint = p.T @ q / len(p)
     symmetric = (joint + joint.T) / 2
@@ -183,7 +184,12 @@ def check_information_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None
             .sum(),
         },
     )
-    _gradient(function, (p, q), information_loss)
+    # of the logits: whether the matrix is divided by N or by its sum must not matter
+    _gradient(
+        lambda a, b: function(a.softmax(1), b.softmax(1)),
+        logits,
+        lambda a, b: information_loss(a.softmax(1), b.softmax(1)),
+    )
     print("right: minus the mutual information")
 
 
