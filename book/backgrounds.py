@@ -329,7 +329,7 @@ plots.lines(curves, x="share of answers drawn by lot", y="mutual information (na
 # That is a classification with one right answer, so its loss is the cross entropy of a softmax over inner products, divided by a **temperature** $\tau$ {cite:p}`he2020`.
 #
 # Somebody with no idea pays $\ln(1 + \text{negatives})$, and so does a network that gives every picture the same code.
-# More negatives make the question harder. A **queue** of the keys of earlier batches provides thousands at the price of one.
+# More negatives make it harder. A **queue** of earlier batches' keys provides thousands at the price of one.
 # They come from a slow *momentum copy* of the network, so that old and new keys fit each other.
 #
 # Below, codes of length one: how near must the right key be? {ref}`Chapter 7 <t5>` needs the loss twice.
@@ -425,7 +425,7 @@ plt.show()
 #
 # Below, points of one single cloud. {ref}`Chapter 7 <t11>` draws style codes like this.
 
-# %% mystnb={"image": {"alt": "Three t-SNE maps of the same noise. With perplexity 3 it falls into many little clumps, with 15 into strands, with 60 into one disc."}}
+# %% mystnb={"image": {"alt": "Three t-SNE maps of the same noise. With perplexity 3 it falls into many little clumps and gaps; with 15 and 60 it fills one disc evenly."}}
 noise = np.random.default_rng(0).normal(size=(200, 20))
 figure, axes = plt.subplots(1, 3, figsize=(6, 2.3))
 for axis, perplexity in zip(axes, (3, 15, 60), strict=True):
@@ -440,23 +440,23 @@ plt.show()
 #
 # A network has sorted pictures into piles 1 to $K$; the truth has classes A to $K$. Which pile is A?
 # Count how often each pile meets each class, and choose the one-to-one matching with the most hits.
-# There are $K!$ matchings; the **Hungarian method** {cite:p}`kuhn1955` finds the best without trying them all.
+# The **Hungarian method** {cite:p}`kuhn1955` finds the best without trying all $K!$.
 # The share of hits is the *clustering accuracy*. Since the matching was chosen to please, pure chance gets a little more than $1 / K$.
 #
 # If there are more piles than classes there is no such matching.
 # **NMI**, the {ref}`mutual information <b13>` of piles and classes divided by the mean of their entropies, needs none.
-# *Purity* lets every pile take its commonest class, so it only ever grows when piles are divided.
+# *Purity* lets every pile take its commonest class. Both grow when piles are divided, even by lot; purity faster.
 #
 # Below, 400 pictures of four classes, and piles that have nothing to do with them.
 
-# %% mystnb={"image": {"alt": "Purity, NMI and matched accuracy of random piles against their number. Purity climbs steadily towards 1, NMI climbs as well but less, accuracy exists at four piles alone, a little above a quarter."}}
+# %% mystnb={"image": {"alt": "Purity, NMI and matched accuracy of random piles against their number. Purity climbs with every doubling, NMI climbs later and less; accuracy, a short dash, exists at four piles alone, a little above a quarter."}}
 rng = np.random.default_rng(0)
 truth = torch.arange(400) % 4
 numbers = [2, 4, 8, 16, 32, 64, 128, 256]
 drawn_piles = {k: torch.from_numpy(rng.integers(0, k, 400)) for k in numbers}
 scores = {"purity": metrics.purity, "NMI": metrics.clustering_information}
 curves = {name: (numbers, [score(truth, drawn_piles[k]) for k in numbers]) for name, score in scores.items()}
-curves["accuracy, matched"] = [2, 4, 8], [metrics.clustering_accuracy(truth, drawn_piles[4], 4)] * 3
+curves["accuracy, matched"] = [3.3, 4.8], [metrics.clustering_accuracy(truth, drawn_piles[4], 4)] * 2
 plots.lines(curves, x="number of random piles", y="score", log="x")
 
 # %% [markdown]
@@ -464,7 +464,7 @@ plots.lines(curves, x="number of random piles", y="score", log="x")
 # ## Choosing K, and what a probability is worth
 #
 # How many kinds are there? K-means answers with whatever $K$ it is given. Its error falls with every further centre, down to 0 with one centre for each point, so the error cannot choose.
-# One looks for an *elbow*, where more centres stop helping; real heaps often have none.
+# One looks for an *elbow*, where more centres stop helping; many heaps have none.
 # Mutual information does not choose either: its largest value, $\ln K$, grows with $K$.
 #
 # Assignments may be **soft**: each picture belongs to pile $i$ with a probability, by a softmax of scores. Then there is a gradient, and a network can learn to sort.
@@ -472,7 +472,7 @@ plots.lines(curves, x="number of random piles", y="score", log="x")
 #
 # Below, four clouds, first far apart and then closer. {ref}`Chapter 7 <t3>` sets $K$ by hand.
 
-# %% mystnb={"image": {"alt": "Error of k-means against K for four clouds. Far apart, the curve has a sharp elbow at four; close together, it falls smoothly and no elbow is to be seen."}}
+# %% mystnb={"image": {"alt": "Error of k-means against K for four clouds. Far apart, the curve has a sharp elbow at four; close together, it bends smoothly and no elbow is to be seen."}}
 rng = np.random.default_rng(0)
 corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]).repeat(50, axis=0)
 curves = {}

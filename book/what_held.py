@@ -36,6 +36,7 @@ CHAPTERS = {
     "02_cyclegan": "2. CycleGAN",
     "05_pixelda": "5. PixelDA",
     "06_aggan": "6. AGGAN",
+    "07_tunit": "7. TUNIT",
 }
 
 # %% tags=["remove-input"]
@@ -68,6 +69,12 @@ plots.table(*results.claims_table("05_pixelda"))
 
 # %% tags=["remove-input"]
 plots.table(*results.claims_table("06_aggan"))
+
+# %% [markdown]
+# ## Chapter 7, TUNIT
+
+# %% tags=["remove-input"]
+plots.table(*results.claims_table("07_tunit"))
 
 # %% [markdown]
 # ## Where the numbers come from

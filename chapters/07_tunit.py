@@ -233,8 +233,7 @@ plots.grid(piles(SORTED["k-means on pixels"]), caption)
 
 # %% [markdown]
 # It is the hour of the day. Brightness moves every pixel; a coat moves a few hundred, and elsewhere in every pose.
-# So we need features in which the coat is large and the hour is small.
-# Features of a network that has learnt nothing are no better off, as the tables below show.
+# So we need features in which the coat is large and the hour is small. Would those of a network that has learnt nothing do? We ask below.
 #
 # (t2)=
 # ## The idea
@@ -292,7 +291,8 @@ predictions = {
     "tunit-coat": None,  # do translations have the reference's coat, unlike the sources?
     "tunit-reference": None,  # does it matter which reference one takes?
     "tunit-shape": None,  # do they keep the outline better than a copy of the reference?
-    "tunit-hour-kept": None,  # do they keep the ground better than such a copy?
+    "tunit-ground": None,  # ... and ground and sky, by 2 decibels?
+    "tunit-mean-style": None,  # is a pile's mean style as good as a reference, to 0.1?
 }
 
 # %% [markdown]
@@ -400,7 +400,7 @@ plots.table(header, rows)
 #
 # ### Two views, one domain
 #
-# What makes a network sort by coat? Nothing mentions coats. The paper's answer are **views**.
+# What makes a network sort by coat? Nothing mentions coats. The paper's answer: **views**.
 # A *strong view* $x^+$ of a picture is the same picture moved, turned, cut out and under another light.
 # $E$ is asked to give both the same domain. So a domain can only be what *survives* the change.
 
@@ -500,12 +500,30 @@ scrub(
 )  # fmt: skip
 
 # %% [markdown]
+# In a running notebook, make one yourself: how sure is the second view of the first one's pile, and how large is the first pile?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: a joint matrix of your own", "image": {"alt": "A joint matrix of four piles as grey cells; the caption gives its two entropies and its information."}}
+def with_joint(sure, first):
+    """A joint matrix of four piles whose first holds a given share."""
+    sizes = torch.tensor([first, *[(1 - first) / 3] * 3])
+    joint = sure * torch.diag(sizes) + (1 - sure) * torch.outer(sizes, sizes)
+    told = "H(p) {:.2f}, H(p | p+) {:.2f}, I {:.2f} nats".format(*entropies(joint))
+    return plots.grid({"joint matrix": matrix_tile(joint)}, told)
+
+
+widgets.live(
+    with_joint,
+    sure=FloatSlider(value=0.8, max=1, step=0.05, continuous_update=False),
+    first=FloatSlider(value=0.25, max=1, step=0.05, continuous_update=False),
+)
+
+# %% [markdown]
 # Information prefers even piles. It has no way to know that a kind is rare.
 #
 # (t5)=
 # ### The style code: told from all others
 #
-# With the label head alone, the paper says, piles of high-resolution pictures do not turn out well. The second head helps it.
+# For large and varied pictures, the paper argues, the label head alone does not suffice. A second head helps it.
 # It solves a harder task, *instance discrimination* {cite:p}`he2020`: tell the strong view of *this* picture from strong views of other ones.
 #
 # $$
@@ -684,7 +702,7 @@ untrained.zero_grad()
 # %% [markdown]
 # ## One step by hand
 #
-# A joint step in plain PyTorch. $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more. At the end the keys go into the queue, and the momentum copy follows by one percent.
+# A joint step in plain PyTorch. $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more. At the end the keys go into the queue, and the momentum copy follows, here by one percent.
 
 
 # %%
@@ -845,7 +863,7 @@ plots.curves(
 )
 
 # %% [markdown]
-# `information` is $-5 I$ and should fall towards $-5 \ln K$ in the warm-up. Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump; nothing has been lost.
+# `information` is five times $-I$, with the entropies weighted a little more; it falls as the piles become sure and even. Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump: nothing has been lost.
 # The dashed lines are where somebody with no idea would stand.
 #
 # Now the film. On the left four sources, above four references, and at each crossing the translation.
@@ -859,7 +877,7 @@ scrub(
 )
 
 # %% [markdown]
-# In the corner stands the joint matrix of the two views, measured on test pictures. Here it is alone: it is settled long before the first good translation.
+# In the corner stands the joint matrix of the two views, measured on test pictures. Here it is alone. When is it settled, before or after the first good translation?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the joint matrix while E learns"}
 corners = [frame[: recipe.size, : recipe.size] for frame in film.frames]
@@ -1063,8 +1081,12 @@ large.save(run.figure("opening.webp"), lossless=True)
 columns = crossings(SOURCES, REFERENCES).values()
 pairs = [torch.cat([column[k : k + 1] for column in columns]) for k in range(5)]
 Image.fromarray(strip(pairs)).save(run.figure("pairs.png"))
-piled = [x[:5] for x in list(piles(SORTED["TUNIT"]).values())[:4]]
-Image.fromarray(strip(piled)).save(run.figure("strip_piles.png"))
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the piles, kept for the figures of the sweep"}
+for name, most in (("piles_4.png", 4), ("piles_8.png", 8)):
+    found = list(piles(SORTED["TUNIT"]).values())[:most]
+    found += [torch.zeros_like(found[0])] * (most - len(found))
+    Image.fromarray(strip(found)).save(run.figure(name))
 
 # %% [markdown]
 # ## Measuring
@@ -1156,6 +1178,7 @@ def restyled(codes):
     return torch.cat(made).cpu()
 
 
+# %%
 codes = run.in_parts(model.codes, references)
 shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(0))
 domain_of = run.in_parts(model.assign, references).argmax(1)
@@ -1234,7 +1257,7 @@ score_table({arm: "TUNIT" if arm == "method" else arm for arm in MADE}, TRANSLAT
 # %% [markdown]
 # Read the copies first. *Source copied* has every outline and no coat, *reference copied* every coat and the outline of another animal. Neither number means anything alone.
 # *Another reference* is the same network with a style that belongs to nobody's wish: if it does as well, the reference is not used.
-# *Mean style of the pile* takes the average code of the pile that $E$ puts the reference on; the paper's pictures are made like this.
+# *Mean style of the pile* takes the average code of the pile that $E$ puts the reference on; the paper's galleries are made like this.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot: share of pictures with the reference's coat against the overlap of the outline with the source's animal; a mark each for TUNIT, its mean style, another reference, the two copies and the right answer."}}
 if drawn:
@@ -1330,12 +1353,7 @@ NUMBERS = {"k_2": "K = 2", "full": "K = 4", "k_8": "K = 8", "k_16": "K = 16"}
 dots(NUMBERS, {"nmi_coat": "NMI with the coat", "purity": "purity", "coat": "coat"})
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
-leaf(
-    "tunit_k",
-    ["K = 2", "K = 4", "K = 8", "K = 16"],
-    "The first four piles, a row each",
-    enlarge=3,
-)
+leaf("tunit_k", NUMBERS.values(), "Up to eight piles, a row each", enlarge=3)
 
 # %% [markdown]
 # With two piles purity cannot pass one half: two coats have to share. With eight, does the network halve the coats, or does it find something else to sort by?
@@ -1375,12 +1393,9 @@ leaf("tunit_views", VIEWS.values(), "The first four piles, a row each", enlarge=
 dots({"fruit": "ten kinds of fruit"}, PILES | {"purity": "purity"})
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: pictures of the sweep, to leaf through"}
-leaf(
-    "tunit_fruit",
-    ["the first four piles", "translations"],
-    "Photographs of fruit",
-    enlarge=3,
-)
+seeds = [f"seed {seed}" for seed in range(3)]
+display(leaf("tunit_fruit", seeds, "Photographs of fruit: eight piles, a row each"))
+display(leaf("tunit_fruit_pairs", seeds, TABLE, enlarge=2))
 
 # %% [markdown]
 # By what would you sort fruit in shops, if nobody had told you that kinds matter: by kind, by crate, by colour, by distance? (Photographs © 2019 Marcus Klasson, MIT licence, shrunk.)
