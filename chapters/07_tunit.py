@@ -148,9 +148,6 @@ recipe = run.recipe
 drawn = source == "herd"
 if not drawn and (meadow != 1 or not hours):
     raise ParameterError("meadow and hours belong to drawn scenes: source 'herd'")
-KINDS = ("brown", "stripes", "spots", "patches")  # how we call the coats
-if not drawn:
-    KINDS = tuple(unlabelled.kinds(source))
 
 # %% [markdown]
 # (t1)=
@@ -181,6 +178,9 @@ def world(numbers):
     )  # fmt: skip
 
 
+KINDS = ("brown", "stripes", "spots", "patches")  # how we call the coats
+if not drawn:
+    KINDS = tuple(unlabelled.kinds(source))
 patient = recipe.size <= 128 or run.device.type != "cpu"
 count = 400 if patient and run.profile != "smoke" else 40
 if drawn:
@@ -232,7 +232,7 @@ caption = "Four piles of k-means. What have the pictures of a pile in common?"
 plots.grid(piles(SORTED["k-means on pixels"]), caption)
 
 # %% [markdown]
-# It is the hour of the day. Brightness moves every pixel; a coat moves a few hundred, and elsewhere in every pose.
+# It is the hour of the day. Brightness moves every pixel; a coat moves some, and others in every pose.
 # So we need features in which the coat is large and the hour is small. Would those of a network that has learnt nothing do? We ask below.
 #
 # (t2)=
@@ -415,7 +415,7 @@ for name, told in {
 plots.grid(columns, "Which of these changes leaves the coat, and which the hour?")
 
 # %% [markdown]
-# The second column is what this chapter's run uses: the light may change, so no pile can be made of the hour. The coat survives.
+# The second column is what this chapter's run uses: the light may change, so the hour does not survive. The coat does.
 # In the third any hue may turn up. Which coats can still be told apart? In the fourth only the place changes; then the hour survives as well. Both are runs of the sweep.
 #
 # ### Mutual information
@@ -570,8 +570,8 @@ nothing = own_contrast(torch.zeros(1, 8), torch.zeros(1, 8), torch.zeros(1024, 8
 print(f"1,024 negatives and no idea: {float(nothing):.5f}")
 
 # %% [markdown]
-# Both heads hang on one trunk, and that is the point: features by which a picture is recognised again are features by which it can be sorted.
-# A Korean review of the paper names a gain of 35 % in accuracy; we could not find this number in the paper and leave it open. What the second head is worth *here* is a row of the sweep.
+# Both heads hang on one trunk, and that is the idea: features by which a picture is recognised again may be features by which it can be sorted.
+# A review of the paper names a gain of about 35 % in accuracy; we could not verify this number. What the second head is worth *here* is a row of the sweep.
 #
 # (t6)=
 # ### A discriminator with K outputs
@@ -634,7 +634,7 @@ print("R1 of a linear D is the squared length of its weights:", bool(equal))
 # ### The style of what was made
 #
 # $G$ could ignore the style code, and $E$ could send every picture to one code; then nothing would depend on the reference. To ask that the code of $\hat x$ be *near* that of the reference does not help: if all codes are one, it is.
-# So the contrastive loss comes once more, {eq}`tunit-contrast` with the query $E_{sty}(\hat x)$ and the key of the reference $\tilde x$: the code of the translation must be told *from the queue*. If all codes are one, this loss is as large as it can be for somebody with no idea.
+# So the contrastive loss comes once more, {eq}`tunit-contrast` with the query $E_{sty}(\hat x)$ and the key of the reference $\tilde x$: the code of the translation must be told *from the queue*. If all codes are one, it is what somebody with no idea pays.
 #
 # (t8)=
 # ### Reconstruction
@@ -702,7 +702,7 @@ untrained.zero_grad()
 # %% [markdown]
 # ## One step by hand
 #
-# A joint step in plain PyTorch. $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more. At the end the keys go into the queue, and the momentum copy follows, here by one percent.
+# A joint step in plain PyTorch. $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more. At the end the keys go into the queue, and the momentum copy follows. Weights, rates and temperature are those of the small run, not of the table above.
 
 
 # %%
@@ -864,7 +864,7 @@ plots.curves(
 
 # %% [markdown]
 # `information` is five times $-I$, with the entropies weighted a little more; it falls as the piles become sure and even. Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump: nothing has been lost.
-# The dashed lines are where somebody with no idea would stand.
+# The dashed lines are where somebody with no idea would stand (for `style_guide`, in the warm-up).
 #
 # Now the film. On the left four sources, above four references, and at each crossing the translation.
 
@@ -946,7 +946,7 @@ run.show("grid.png", plots.grid(crossings(SOURCES, REFERENCES), caption))
 # 3. **Ground and sky.** Is the hour that of the source, or that of the reference?
 # 4. **The diagonal:** source and reference of one coat. What should be there?
 #
-# The third is not an accident. AdaIN sets the mean of every channel, so light is style as well as the coat is. $E$ was taught that light does not matter for the *domain*; nobody told $G$ that it does not matter for the *picture*.
+# If the answer to the third is *the reference*, that is no accident. AdaIN sets the mean of every channel, so light can travel with the style as the coat does. $E$ was taught that light does not matter for the *domain*; nobody told $G$ that it does not matter for the *picture*.
 #
 # Leaf through all pairs of six sources and eight references: the slider chooses the reference.
 
@@ -1031,7 +1031,7 @@ widgets.live(
 # (t11)=
 # ### The space of styles
 #
-# Style codes have many dimensions, t-SNE {cite:p}`maaten2008` draws them in two. Each mark is a picture; the mark shows its true coat, which no training has seen, and the colour as well.
+# Style codes have many dimensions, t-SNE {cite:p}`maaten2008` draws them in two. Each mark is a picture; its shape and colour show the true coat, which no training has seen.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "A map of style codes in two dimensions. Marks of one true coat lie together in islands, a marker and a colour for each coat."}}
 codes = run.in_parts(model.codes, test["image"])
@@ -1256,7 +1256,7 @@ score_table({arm: "TUNIT" if arm == "method" else arm for arm in MADE}, TRANSLAT
 
 # %% [markdown]
 # Read the copies first. *Source copied* has every outline and no coat, *reference copied* every coat and the outline of another animal. Neither number means anything alone.
-# *Another reference* is the same network with a style that belongs to nobody's wish: if it does as well, the reference is not used.
+# *Another reference* is the same network with the style of a picture that was not asked for: if it does as well, the reference is not used.
 # *Mean style of the pile* takes the average code of the pile that $E$ puts the reference on; the paper's galleries are made like this.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the two axes", "image": {"alt": "Scatter plot: share of pictures with the reference's coat against the overlap of the outline with the source's animal; a mark each for TUNIT, its mean style, another reference, the two copies and the right answer."}}
@@ -1445,7 +1445,7 @@ BROKEN = {
 dots(BROKEN, {"accuracy": "accuracy"} | PAIRS)
 
 # %% [markdown]
-# Three limits are of the method, not of our run.
+# Three limits belong to the method and not to our run.
 # Mutual information likes *even* piles: a kind of which the heap holds one in a hundred gets no pile of its own. What varies without a gap, such as age, is cut somewhere. And piles have no names: somebody has to look.
 #
 # :::{admonition} Misconception: "more piles, higher purity, better sorting"
@@ -1503,7 +1503,7 @@ dots(BROKEN, {"accuracy": "accuracy"} | PAIRS)
 #
 # ```{exercise}
 # :label: ex-tunit-bug
-# A colleague computes $P$ as the mean over pictures of $I$, each from its own matrix $p_b (p_b^+)^\top$, "so that a batch may have any size". No error is raised. What is the loss, whatever the network does?
+# A colleague computes $I$ for each picture from its own matrix $p_b (p_b^+)^\top$ and takes the mean, "so that a batch may have any size". No error is raised. What is the loss, whatever the network does?
 # ```
 #
 # ```{solution} ex-tunit-bug
