@@ -1301,7 +1301,7 @@ def dots(arms, measures):
 # (t10)=
 # ### Joint or separate? What reaches E?
 #
-# The paper trains once more with a cut: one loss of the translation no longer reaches $E$. Note what is cut. *$G$ still minimises all three*; only the feedback to the guiding network ends. (Some reviews read the figure as though a loss had been removed altogether.)
+# The paper trains once more with a cut: one loss of the translation no longer reaches $E$. Note what is cut. *$G$ still minimises all three*; only the feedback to the guiding network ends. (Some reviews read the figure otherwise: {ref}`what they say <review-tunit>`.)
 #
 # | what does not reach $E$ | best FID in the paper's figure (first version, read off) |
 # | --- | --- |
@@ -1344,7 +1344,7 @@ GUIDE = {
 dots(GUIDE, PILES)
 
 # %% [markdown]
-# The first line but one is the paper's question: sorting *without* the second head. The others ask which of the small run's own changes it cannot do without.
+# The second line is the paper's question: sorting *without* the loss of the second head. The others ask which of the small run's own changes it cannot do without.
 #
 # ### K too small, too large
 
@@ -1383,7 +1383,7 @@ leaf("tunit_views", VIEWS.values(), "The first four piles, a row each", enlarge=
 # Whoever chose the views decided what survives, and whoever chose $K$ decided how finely to divide. No picture has a label; the *set* of permitted changes has one, written by hand.
 # :::
 #
-# The paper's own numbers say the same: on pictures of food a user without the strong views of the authors reached a mean FID of 69.5, where the paper has 52.2.
+# The numbers around the paper point the same way: on pictures of food a user without the strong views of the authors reached a mean FID of 69.5, where the paper has 52.2.
 #
 # ### Photographs
 #
@@ -1446,7 +1446,7 @@ dots(BROKEN, {"accuracy": "accuracy"} | PAIRS)
 
 # %% [markdown]
 # Three limits belong to the method and not to our run.
-# Mutual information likes *even* piles: a kind of which the heap holds one in a hundred gets no pile of its own. What varies without a gap, such as age, is cut somewhere. And piles have no names: somebody has to look.
+# Mutual information likes *even* piles: a kind of which the heap holds one in a hundred has little to bring a pile of its own. What varies without a gap, such as age, is cut somewhere. And piles have no names: somebody has to look.
 #
 # :::{admonition} Misconception: "more piles, higher purity, better sorting"
 # :class: warning
