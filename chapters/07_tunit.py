@@ -804,7 +804,7 @@ assert all(equal.values())
 #
 # :::{admonition} A loss of your own
 # :class: tip dropdown
-# Hand it to `train` below: `own_loss=own_information`, for example after you have taken the marginals out of it. Every step of the warm-up and of the joint phase then calls yours.
+# Hand it to `train` below: `information=own_information` or `contrast=own_contrast`, for example after you have taken the marginals out of the first or the positive out of the second. Every step of both phases then calls yours.
 # :::
 
 
@@ -838,11 +838,12 @@ def pair_table(model, images):
 
 
 # %%
-def train(arm, numbers, own_loss=None):
+def train(arm, numbers, information=None, contrast=None):
     """Train one model of this chapter; returns it with its history and its film."""
     torch.manual_seed(run.seed)
     model = TUNIT(numbers)
-    model.information = own_loss or model.information
+    model.information = information or model.information
+    model.contrast = contrast or model.contrast
     film = Film(test["image"][SOURCES + REFERENCES], numbers.steps, pair_table)
     # fp32: the same arithmetic on every machine
     return model, run.fit(arm, model, world(numbers), film, precision="fp32"), film
@@ -1050,7 +1051,7 @@ plots.scatter(points, x="first axis of t-SNE (no unit)", y="second axis")
 # t-SNE keeps *neighbours*. How large an island is and how far from the next one says next to nothing; run it with another seed, and they lie elsewhere. The box on {ref}`t-SNE <b17>` shows islands in plain noise.
 # :::
 #
-# In the paper's figure of wild animals, with $K = 10$ and no truth to compare with, some species fall into two neighbouring islands: too many piles divide a kind before they mix kinds.
+# In the paper's figure of wild animals, with $K = 10$ and no truth to compare with, some species fall into two neighbouring islands, and one island holds two species. Does a $K$ that is too large divide kinds, or mix them? The sweep asks.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
@@ -1534,6 +1535,8 @@ checks.check_information_loss(own_information)
 # ```bash
 # make run CHAPTER=tunit PROFILE=paper SOURCE=grocery_fruit
 # ```
+#
+# The paper's ten kinds of animal faces are not handed out with its code; ten kinds of fruit stand in for them.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code"}
 plots.table(*profiles(RECIPES))

@@ -439,6 +439,26 @@ def test_the_papers_forms_can_be_chosen():
     assert not torch.allclose(game.target(scene), game.momentum(reference)[1])
 
 
+def test_losses_of_ones_own_take_the_place_of_the_package_s():
+    game, called = method(**JOINT), []
+
+    def information(p, q, entropy):
+        called.append("information")
+        return information_loss(p, q, entropy)
+
+    def contrast(query, key, negatives, temperature):
+        called.append("contrast")
+        return contrastive_loss(query, key, negatives, temperature)
+
+    game.information, game.contrast = information, contrast
+    scene = scene_of(game)
+    game.guide_loss(scene)
+    game.discriminator_loss(scene)
+    game.generator_loss(scene)
+    assert called == ["information"] * game.recipe.heads + ["contrast"] * 2
+    assert method().information is information_loss
+
+
 def test_a_step_is_that_of_plain_pytorch():
     game = method(**JOINT, **PLAIN, r1_every=1).double()
     game.queue.push(torch.randn(8, 4))
