@@ -100,7 +100,7 @@ from torch import nn
 
 from i2i_tutor import chapter, checks, inline, losses, plots, widgets
 from i2i_tutor.data import herd, unlabelled, views
-from i2i_tutor.film import Film, leaf, scrub, strip
+from i2i_tutor.film import Film, leaf, log_spaced, scrub, strip
 from i2i_tutor.measuring import judges, metrics, results
 from i2i_tutor.methods.base import profiles
 from i2i_tutor.methods.tunit import (
@@ -195,7 +195,7 @@ test = {key: values[:count] for key, values in everything.items()}
 others = {key: values[count:] for key, values in everything.items()}
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Six columns of four drawn animals on meadows: brown, striped, spotted and patched animals in several poses, some pictures bright and some dark."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Six columns of drawn animals on meadows: brown, striped, spotted and patched animals in several poses, some pictures bright and some dark."}}
 heap = next(world(recipe))["image"]
 plots.grid(
     {str(k + 1): heap[k::6][: len(heap) // 6] for k in range(6)},
@@ -845,6 +845,9 @@ def train(arm, numbers, information=None, contrast=None):
     model.information = information or model.information
     model.contrast = contrast or model.contrast
     film = Film(test["image"][SOURCES + REFERENCES], numbers.steps, pair_table)
+    alone, joint = numbers.warm_up_steps, numbers.steps - numbers.warm_up_steps
+    # log-spaced steps of either phase
+    film.at = sorted({*log_spaced(alone), *(alone + k for k in log_spaced(joint))})
     # fp32: the same arithmetic on every machine
     return model, run.fit(arm, model, world(numbers), film, precision="fp32"), film
 
@@ -867,18 +870,20 @@ plots.curves(
 # `information` is five times $-I$, with the entropies weighted a little more; it falls as the piles become sure and even. Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump: nothing has been lost.
 # The dashed lines are where somebody with no idea would stand (for `style_guide`, in the warm-up).
 #
-# Now the film. On the left four sources, above four references, and at each crossing the translation.
+# Now the film of the joint phase. On the left four sources, above four references, and at each crossing the translation.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
+filmed = [int(label.removeprefix("step ")) for label in film.labels]
+late = [k for k, step in enumerate(filmed) if step >= recipe.warm_up_steps]
 scrub(
-    film.frames,
-    film.labels,
+    [film.frames[k] for k in late],
+    [film.labels[k] for k in late],
     "Left: four sources. Above: four references. At the crossings: translations. In the corner: the joint matrix of two views",
     enlarge=2 if recipe.size <= 64 else 1,
 )
 
 # %% [markdown]
-# In the corner stands the joint matrix of the two views, measured on test pictures. Here it is alone. When is it settled, before or after the first good translation?
+# In the corner stands the joint matrix of the two views, measured on test pictures. Here it is alone, from the first step of the warm-up. When is it settled, and what does the joint phase change?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the joint matrix while E learns"}
 corners = [frame[: recipe.size, : recipe.size] for frame in film.frames]
