@@ -22,14 +22,19 @@
 #
 # ```{figure} ../book/results/tunit_opening.webp
 # :alt: Above, eight columns of drawn animals in four rows. In the left half each row is a pile that k-means has made of the pixels; in the right half each row is a pile of the guiding network. Below, a table of translations: animals on the left, references above, and at each crossing the animal on the left in the coat of the reference.
-# Above left, k-means on pixels: each row is a pile. Above right, the piles of TUNIT. Below, a table: pictures on the left, references above, translations where they cross.
+# Above left, k-means on pixels: each row is a pile.
+# Above right, the piles of TUNIT.
+# Below, a table: pictures on the left, references above, translations where they cross.
 # ```
 #
-# Look at the piles first. By what has k-means sorted, and by what has the network?
-# Then look at the table. The animal on the left keeps its place and its pose; the reference gives the coat.
+# Look at the piles first.
+# By what has k-means sorted, and by what has the network?
+# Then look at the table.
+# The animal on the left keeps its place and its pose; the reference gives the coat.
 # Nobody ever named a coat, or said that there are any.
 #
-# **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
+# **Core route, 45 minutes:** leave out "Break it" and the exercises.
+# **Deep route, 2 hours:** everything.
 # The training takes some minutes on a laptop with two cores; the paper's own recipe wants a GPU (last section).
 #
 # After this chapter you can
@@ -40,7 +45,8 @@
 # 4. say which loss of the translation reaches the guiding network, and on which way;
 # 5. score piles that have no names, without being fooled by their number.
 #
-# **You need** the game of {ref}`chapter 1 <p3>` and the problem of {ref}`chapter 6 <a2>`. The boxes on {ref}`mutual information <b13>`, {ref}`the contrastive loss <b14>` and {ref}`AdaIN <b15>` are short.
+# **You need** the game of {ref}`chapter 1 <p3>` and the problem of {ref}`chapter 6 <a2>`.
+# The boxes on {ref}`mutual information <b13>`, {ref}`the contrastive loss <b14>` and {ref}`AdaIN <b15>` are short.
 #
 # :::{admonition} Two minutes before you start
 # :class: tip dropdown
@@ -52,7 +58,8 @@
 # *Answers: $\ln 4 \approx 1.39$ and 0; $\ln 1025 \approx 6.93$; 1 and 5; 0, unless the names are matched first.*
 # :::
 #
-# The next three cells set the run up. You may change the numbers; at first reading, skip them.
+# The next three cells set the run up.
+# You may change the numbers; at first reading, skip them.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Show the parameters: everything that you may change"}
 # fmt: off
@@ -162,8 +169,10 @@ if not drawn and (meadow != 1 or not hours):
 # The step from sets to nothing is not only one of price.
 # In the last chapter everything hung on how the piles had been sorted; and where do you draw the line between two breeds that blend into each other?
 #
-# Our heap holds drawn animals on a meadow. Each has a pose, a place and a direction, hills behind it and an hour of the day that dims and tints everything.
-# And each has one of four coats. The program that draws them knows which, and tells no training step.
+# Our heap holds drawn animals on a meadow.
+# Each has a pose, a place and a direction, hills behind it and an hour of the day that dims and tints everything.
+# And each has one of four coats.
+# The program that draws them knows which, and tells no training step.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the heap and the fixed test set"}
@@ -203,7 +212,8 @@ plots.grid(
 )
 
 # %% [markdown]
-# You probably sort by coat. A program does not know that coats are what you care about.
+# You probably sort by coat.
+# A program does not know that coats are what you care about.
 # The simplest way to sort is k-means on the pixels: four centres, every picture goes to the nearest, every centre to the mean of its pictures.
 
 
@@ -232,8 +242,11 @@ caption = "Four piles of k-means. What have the pictures of a pile in common?"
 plots.grid(piles(SORTED["k-means on pixels"]), caption)
 
 # %% [markdown]
-# It is the hour of the day. Brightness moves every pixel; a coat moves some, and others in every pose.
-# So we need features in which the coat is large and the hour is small. Would those of a network that has learnt nothing do? We ask below.
+# It is the hour of the day.
+# Brightness moves every pixel; a coat moves some, and others in every pose.
+# So we need features in which the coat is large and the hour is small.
+# Would those of a network that has learnt nothing do?
+# We ask below.
 #
 # (t2)=
 # ## The idea
@@ -244,7 +257,10 @@ plots.grid(piles(SORTED["k-means on pixels"]), caption)
 # - The **generator** $G$ takes the *content* of one picture and the style code of another.
 # - The **discriminator** $D$ asks whether a picture is a real one *of its domain*. It has one output for each.
 #
-# Where other methods have labels, $D$ has the answers of $E$. Where they have pairs or sets, $G$ has a **reference**: another picture of the heap, drawn at random.
+# A domain that nobody has named we also call a *pile*.
+#
+# Where other methods have labels, $D$ has the answers of $E$.
+# Where they have pairs or sets, $G$ has a **reference**: another picture of the heap, drawn at random.
 
 # %% tags=["remove-input"]
 display(
@@ -272,15 +288,21 @@ display(
 # | style code $s = E_{sty}(x)$, its momentum copy's | `code`, `key` |
 # | translation $\hat x = G(x, \tilde s)$, reconstruction $G(x, s)$ | `fake`, `reconstruction` |
 #
-# Training has two phases. In the **warm-up** $E$ learns alone; then all three learn **jointly**, and $E$ also hears what became of its style codes.
+# Training has two phases.
+# In the **warm-up** $E$ learns alone; then all three learn **jointly**, and $E$ also hears what became of its style codes.
 #
 # (t3)=
-# **The number of piles.** $K$ is set by hand. The paper takes ten nearly everywhere, also where nobody knows how many kinds there are, and says that the method forgives a wrong $K$. We take four, the truth, and try two, eight and sixteen later. The box on {ref}`choosing K <b19>` says why no loss can choose it for you.
+# **The number of piles.** $K$ is set by hand.
+# The paper takes ten nearly everywhere, also where nobody knows how many kinds there are, and says that the method forgives a wrong $K$.
+# We take four, the truth, and try two, eight and sixteen later.
+# The box on {ref}`choosing K <b19>` says why no loss can choose it for you.
 #
 # ## Predict, then measure
 #
-# Write down what you expect; a table puts it beside our measurement. Nothing is graded.
-# *Accuracy* is the share of pictures in the pile that stands for their coat, after the best matching of piles and coats. *Coat* is the share of translations in which a judge sees the coat of the reference.
+# Write down what you expect; a table puts it beside our measurement.
+# Nothing is graded.
+# *Accuracy* is the share of pictures in the pile that stands for their coat, after the best matching of piles and coats.
+# *Coat* is the share of translations in which a judge sees the coat of the reference.
 
 # %%
 predictions = {
@@ -336,7 +358,8 @@ for own, its in zip(mine.parameters(), theirs, strict=True):
 torch.testing.assert_close(mine(heap[:4]), package(heap[:4]))
 
 # %% [markdown]
-# $G$ has two halves. The encoder uses {term}`instance normalisation`, which takes mean and deviation off every channel; much of what we call style goes with them.
+# $G$ has two halves.
+# The encoder uses {term}`instance normalisation`, which takes mean and deviation off every channel; much of what we call style goes with them.
 # The decoder puts others in: **adaptive instance norm**, AdaIN {cite:p}`huang2017`, with numbers that a small network makes of the style code.
 
 
@@ -358,10 +381,12 @@ torch.testing.assert_close(
 torch.testing.assert_close(dressed.mean((2, 3)), mean)
 
 # %% [markdown]
-# AdaIN changes every place of a channel alike. So a style code can say "stripes" and "dark", but not *where* the animal stands; and it cannot dress the animal and leave the sky as it is, unless the channels keep the two apart.
+# AdaIN changes every place of a channel alike.
+# So a style code can say "stripes" and "dark", but not *where* the animal stands; and it cannot dress the animal and leave the sky as it is, unless the channels keep the two apart.
 # Keep this in mind for the results.
 #
-# $D$ is one body with $K$ outputs. Only the output of the picture's domain counts.
+# $D$ is one body with $K$ outputs.
+# Only the output of the picture's domain counts.
 
 # %% tags=["nbval-check-output"]
 with torch.device("meta"):  # shapes without memory
@@ -392,7 +417,8 @@ header = ["", "pixels", "K", "style code", "weights of E", "of G", "of D"]
 plots.table(header, rows)
 
 # %% [markdown]
-# The small run's networks are not the paper's, shrunk. $E$ has several label heads, of which the best at the end of the warm-up answers; its codes have length 1; $D$ looks at patches.
+# The small run's networks are not the paper's, shrunk.
+# $E$ has several label heads, of which the best at the end of the warm-up answers; its codes have length 1; $D$ looks at patches.
 # What each of these changes is for is asked of the sweep, below.
 #
 # (t4)=
@@ -400,9 +426,12 @@ plots.table(header, rows)
 #
 # ### Two views, one domain
 #
-# What makes a network sort by coat? Nothing mentions coats. The paper's answer: **views**.
+# What makes a network sort by coat?
+# Nothing mentions coats.
+# The paper's answer: **views**.
 # A *strong view* $x^+$ of a picture is the same picture moved, turned, cut out and under another light.
-# $E$ is asked to give both the same domain. So a domain can only be what *survives* the change.
+# $E$ is asked to give both the same domain.
+# So a domain can only be what *survives* the change.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Four rows of animals and five columns: the picture, and strong views that change place and light, every hue as well, the place alone, and the paper's."}}
 columns = {"the picture": test["image"][:4]}
@@ -415,19 +444,25 @@ for name, told in {
 plots.grid(columns, "Which of these changes leaves the coat, and which the hour?")
 
 # %% [markdown]
-# The second column is what this chapter's run uses: the light may change, so the hour does not survive. The coat does.
-# In the third any hue may turn up. Which coats can still be told apart? In the fourth only the place changes; then the hour survives as well. Both are runs of the sweep.
+# The second column is what this chapter's run uses: the light may change, so the hour does not survive.
+# The coat does.
+# In the third any hue may turn up.
+# Which coats can still be told apart?
+# In the fourth only the place changes; then the hour survives as well.
+# Both are runs of the sweep.
 #
 # ### Mutual information
 #
-# "The same domain" alone is won by putting everything on one pile. So one asks for more, following IIC {cite:p}`ji2019`: that the domain of one view *tells as much as possible* about that of the other, their {term}`mutual information`
+# "The same domain" alone is won by putting everything on one pile.
+# So one asks for more, following IIC {cite:p}`ji2019`: that the domain of one view *tells as much as possible* about that of the other, their {term}`mutual information`
 #
 # $$
 # I(p, p^+) = H(p) - H(p \mid p^+) = \sum_{i,j} P_{ij} \ln \frac{P_{ij}}{P_i P_j} .
 # $$ (tunit-information)
 #
 # In words: $P_{ij}$ says how often one view is put on pile $i$ and the other on pile $j$; $P_i$ and $P_j$ are its sums over rows and columns.
-# The first entropy is large if all piles are used, the second small if both views always agree. So there are two ways to lose: *one pile for all* ($H(p) = 0$), and *no decision* ($H(p \mid p^+) = H(p)$).
+# The first entropy is large if all piles are used, the second small if both views always agree.
+# So there are two ways to lose: *one pile for all* ($H(p) = 0$), and *no decision* ($H(p \mid p^+) = H(p)$).
 # The most there can be is $\ln K$.
 
 
@@ -461,7 +496,8 @@ for name, both in {
     print(f"{name}: I = {abs(float(own_information(both, both))):.4f} nats")
 
 # %% [markdown]
-# Leaf through some joint matrices. White is much, black is nothing; rows are the pile of one view, columns that of the other.
+# Leaf through some joint matrices.
+# White is much, black is nothing; rows are the pile of one view, columns that of the other.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: six joint matrices, to leaf through"}
@@ -518,19 +554,23 @@ widgets.live(
 )
 
 # %% [markdown]
-# Information prefers even piles. It has no way to know that a kind is rare.
+# Information prefers even piles.
+# It has no way to know that a kind is rare.
 #
 # (t5)=
 # ### The style code: told from all others
 #
-# For large and varied pictures, the paper argues, the label head alone does not suffice. A second head helps it.
+# For large and varied pictures, the paper argues, the label head alone does not suffice.
+# A second head helps it.
 # It solves a harder task, *instance discrimination* {cite:p}`he2020`: tell the strong view of *this* picture from strong views of other ones.
 #
 # $$
 # \mathcal L^E_{style} = -\ln \frac{e^{s \cdot k^+ / \tau}}{e^{s \cdot k^+ / \tau} + \sum_{n \in Q} e^{s \cdot n / \tau}}
 # $$ (tunit-contrast)
 #
-# In words: a softmax over one right answer and many wrong ones. The key $k^+$ is the code of the strong view, by a slow **momentum copy** $E'$ of $E$; the wrong ones come from a **queue** $Q$ of earlier keys, so that there are many of them at the price of one batch. Neither gets a gradient.
+# In words: a softmax over one right answer and many wrong ones.
+# The key $k^+$ is the code of the strong view, by a slow **momentum copy** $E'$ of $E$; the wrong ones come from a **queue** $Q$ of earlier keys, so that there are many of them at the price of one batch.
+# Neither gets a gradient.
 
 
 # %%
@@ -571,12 +611,14 @@ print(f"1,024 negatives and no idea: {float(nothing):.5f}")
 
 # %% [markdown]
 # Both heads hang on one trunk, and that is the idea: features by which a picture is recognised again may be features by which it can be sorted.
-# A review of the paper names a gain of about 35 % in accuracy; we could not verify this number. What the second head is worth *here* is a row of the sweep.
+# A review of the paper names a gain of about 35 % in accuracy; we could not verify this number.
+# What the second head is worth *here* is a row of the sweep.
 #
 # (t6)=
 # ### A discriminator with K outputs
 #
-# $D_y$ is the output for domain $y$. Real are the references, each asked about its own pseudo label; made are the translations, asked about the label that they *should* have.
+# $D_y$ is the output for domain $y$.
+# Real are the references, each asked about its own pseudo label; made are the translations, asked about the label that they *should* have.
 #
 # $$
 # \begin{split}
@@ -633,13 +675,17 @@ print("R1 of a linear D is the squared length of its weights:", bool(equal))
 # (t7)=
 # ### The style of what was made
 #
-# $G$ could ignore the style code, and $E$ could send every picture to one code; then nothing would depend on the reference. To ask that the code of $\hat x$ be *near* that of the reference does not help: if all codes are one, it is.
-# So the contrastive loss comes once more, {eq}`tunit-contrast` with the query $E_{sty}(\hat x)$ and the key of the reference $\tilde x$: the code of the translation must be told *from the queue*. If all codes are one, it is what somebody with no idea pays.
+# $G$ could ignore the style code, and $E$ could send every picture to one code; then nothing would depend on the reference.
+# To ask that the code of $\hat x$ be *near* that of the reference does not help: if all codes are one, it is.
+# So the contrastive loss comes once more, {eq}`tunit-contrast` with the query $E_{sty}(\hat x)$ and the key of the reference $\tilde x$: the code of the translation must be told *from the queue*.
+# If all codes are one, it is what somebody with no idea pays.
 #
 # (t8)=
 # ### Reconstruction
 #
-# In its own style a picture should come back: $\mathcal L_{rec} = \lVert x - G(x, s) \rVert_1$. That keeps pose, place and hills in the content. There is no cycle: nothing is translated back.
+# In its own style a picture should come back: $\mathcal L_{rec} = \lVert x - G(x, s) \rVert_1$.
+# That keeps pose, place and hills in the content.
+# There is no cycle: nothing is translated back.
 
 
 # %%
@@ -659,7 +705,8 @@ def reconstruction_loss(reconstruction, image):
 # \end{split}
 # $$ (tunit-total)
 #
-# and $D$ minimises {eq}`tunit-discriminator`. In words: $E$ minimises all that $G$ minimises, and its own two losses.
+# and $D$ minimises {eq}`tunit-discriminator`.
+# In words: $E$ minimises all that $G$ minimises, and its own two losses.
 #
 # | term | weight in the code | moves | phase |
 # | --- | --- | --- | --- |
@@ -670,7 +717,10 @@ def reconstruction_loss(reconstruction, image):
 # | $\mathcal L_{rec}$ | 0.1 | $G$, $E$ | joint |
 # | $\mathcal L^G_{style}$ | 0.01 | $G$, $E$ | joint |
 #
-# How does $\mathcal L_G$ reach $E$? Not through the labels: an argmax has no slope. It goes through the **style code** that $G$ was given. So what $D$ says of a translation tells $E$ which codes are of use.
+# How does $\mathcal L_G$ reach $E$?
+# Not through the labels: an argmax has no slope.
+# It goes through the **style code** that $G$ was given.
+# So what $D$ says of a translation tells $E$ which codes are of use.
 #
 # Let us see the gradients arrive.
 
@@ -702,7 +752,10 @@ untrained.zero_grad()
 # %% [markdown]
 # ## One step by hand
 #
-# A joint step in plain PyTorch. $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more. At the end the keys go into the queue, and the momentum copy follows. Weights, rates and temperature are those of the small run, not of the table above.
+# A joint step in plain PyTorch.
+# $E$ moves first, by its own losses; then $D$; then $G$, and $E$ once more.
+# At the end the keys go into the queue, and the momentum copy follows.
+# Weights, rates and temperature are those of the small run, not of the table above.
 
 
 # %%
@@ -804,7 +857,8 @@ assert all(equal.values())
 #
 # :::{admonition} A loss of your own
 # :class: tip dropdown
-# Hand it to `train` below: `information=own_information` or `contrast=own_contrast`, for example after you have taken the marginals out of the first or the positive out of the second. Every step of both phases then calls yours.
+# Hand it to `train` below: `information=own_information` or `contrast=own_contrast`, for example after you have taken the marginals out of the first or the positive out of the second.
+# Every step of both phases then calls yours.
 # :::
 
 
@@ -867,10 +921,12 @@ plots.curves(
 )
 
 # %% [markdown]
-# `information` is five times $-I$, with the entropies weighted a little more; it falls as the piles become sure and even. Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump: nothing has been lost.
+# `information` is five times $-I$, with the entropies weighted a little more; it falls as the piles become sure and even.
+# Where the joint phase begins, $E$'s own terms get a tenth of their weight, so their curves jump: nothing has been lost.
 # The dashed lines are where somebody with no idea would stand (for `style_guide`, in the warm-up).
 #
-# Now the film of the joint phase. On the left four sources, above four references, and at each crossing the translation.
+# Now the film of the joint phase.
+# On the left four sources, above four references, and at each crossing the translation.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
 filmed = [int(label.removeprefix("step ")) for label in film.labels]
@@ -883,7 +939,9 @@ scrub(
 )
 
 # %% [markdown]
-# In the corner stands the joint matrix of the two views, measured on test pictures. Here it is alone, from the first step of the warm-up. When is it settled, and what does the joint phase change?
+# In the corner stands the joint matrix of the two views, measured on test pictures.
+# Here it is alone, from the first step of the warm-up.
+# When is it settled, and what does the joint phase change?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the joint matrix while E learns"}
 corners = [frame[: recipe.size, : recipe.size] for frame in film.frames]
@@ -896,7 +954,8 @@ scrub(
 )
 
 # %% [markdown]
-# At the beginning every cell is equally grey: *no decision*. At the end there should be one bright cell in every row.
+# At the beginning every cell is equally grey: *no decision*.
+# At the end there should be one bright cell in every row.
 # A row without any is an empty pile; two bright cells in one row are two piles that $E$ does not tell apart.
 #
 # ## Results
@@ -918,7 +977,8 @@ told = "Four piles of k-means on the features of an untrained network."
 plots.grid(piles(SORTED["k-means on an untrained network"]), told)
 
 # %% [markdown]
-# Compare with the piles of k-means above. Would you give each pile of TUNIT a name?
+# Compare with the piles of k-means above.
+# Would you give each pile of TUNIT a name?
 # The piles have numbers, and their order means nothing: with another seed it is another one.
 #
 # ### Any picture in any style
@@ -952,7 +1012,9 @@ run.show("grid.png", plots.grid(crossings(SOURCES, REFERENCES), caption))
 # 3. **Ground and sky.** Is the hour that of the source, or that of the reference?
 # 4. **The diagonal:** source and reference of one coat. What should be there?
 #
-# If the answer to the third is *the reference*, that is no accident. AdaIN sets the mean of every channel, so light can travel with the style as the coat does. $E$ was taught that light does not matter for the *domain*; nobody told $G$ that it does not matter for the *picture*.
+# If the answer to the third is *the reference*, that is no accident.
+# AdaIN sets the mean of every channel, so light can travel with the style as the coat does.
+# $E$ was taught that light does not matter for the *domain*; nobody told $G$ that it does not matter for the *picture*.
 #
 # Leaf through all pairs of six sources and eight references: the slider chooses the reference.
 
@@ -979,7 +1041,8 @@ scrub(
 # %% [markdown]
 # ### Between two styles
 #
-# A style code is a point, so there are points between two of them. What is between a brown horse and a zebra?
+# A style code is a point, so there are points between two of them.
+# What is between a brown horse and a zebra?
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: between two style codes"}
@@ -1012,7 +1075,8 @@ scrub(
 )  # fmt: skip
 
 # %% [markdown]
-# Nothing in the losses asks that the way between two codes be a way between two coats. Does the picture change step by step, or does it turn over at one place?
+# Nothing in the losses asks that the way between two codes be a way between two coats.
+# Does the picture change step by step, or does it turn over at one place?
 # In a running notebook, choose the pictures yourself:
 
 
@@ -1037,7 +1101,8 @@ widgets.live(
 # (t11)=
 # ### The space of styles
 #
-# Style codes have many dimensions, t-SNE {cite:p}`maaten2008` draws them in two. Each mark is a picture; its shape and colour show the true coat, which no training has seen.
+# Style codes have many dimensions, t-SNE {cite:p}`maaten2008` draws them in two.
+# Each mark is a picture; its shape and colour show the true coat, which no training has seen.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "A map of style codes in two dimensions. Marks of one true coat lie together in islands, a marker and a colour for each coat."}}
 codes = run.in_parts(model.codes, test["image"])
@@ -1053,10 +1118,14 @@ plots.scatter(points, x="first axis of t-SNE (no unit)", y="second axis")
 # %% [markdown]
 # :::{admonition} Misconception: "in t-SNE, far apart means very different"
 # :class: warning
-# t-SNE keeps *neighbours*. How large an island is and how far from the next one says next to nothing; run it with another seed, and they lie elsewhere. The box on {ref}`t-SNE <b17>` shows islands in plain noise.
+# t-SNE keeps *neighbours*.
+# How large an island is and how far from the next one says next to nothing; run it with another seed, and they lie elsewhere.
+# The box on {ref}`t-SNE <b17>` shows islands in plain noise.
 # :::
 #
-# In the paper's figure of wild animals, with $K = 10$ and no truth to compare with, some species fall into two neighbouring islands, and one island holds two species. Does a $K$ that is too large divide kinds, or mix them? The sweep asks.
+# In the paper's figure of wild animals, with $K = 10$ and no truth to compare with, some species fall into two neighbouring islands, and one island holds two species.
+# Does a $K$ that is too large divide kinds, or mix them?
+# The sweep asks.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: what is kept of this run"}
@@ -1099,7 +1168,8 @@ for name, most in (("piles_4.png", 4), ("piles_8.png", 8)):
 #
 # ### What is asked
 #
-# First of the piles. They have no names, so nothing can be counted before they are matched.
+# First of the piles.
+# They have no names, so nothing can be counted before they are matched.
 #
 # - **accuracy:** match piles and coats one to one, so that as many pictures as possible are right (the {term}`Hungarian method` {cite:p}`kuhn1955`); then count. It is only defined for as many piles as coats.
 # - **NMI:** the mutual information of piles and coats, divided by the mean of their entropies. Any number of piles; 0 is unrelated, 1 the same.
@@ -1153,12 +1223,15 @@ score_table(ARMS, TITLES)
 # %% [markdown]
 # :::{admonition} Misconception: "a pseudo label is a class"
 # :class: warning
-# It is a pile: what survives the views and divides the heap evenly. That the piles are coats is something that *we* find out afterwards, with labels that the method never had.
+# It is a pile: what survives the views and divides the heap evenly.
+# That the piles are coats is something that *we* find out afterwards, with labels that the method never had.
 # :::
 #
 # ### Of the translations
 #
-# Each test picture gets a reference of another coat. A judge that has learnt the true coats on other scenes looks at what comes out; it never saw a generated picture. A second one finds the animal's outline.
+# Each test picture gets a reference of another coat.
+# A judge that has learnt the true coats on other scenes looks at what comes out; it never saw a generated picture.
+# A second one finds the animal's outline.
 #
 # - **coat:** the share of pictures that the judge takes for the *reference's* coat, and for the *source's*.
 # - **outline:** overlap (IoU) of the animal found with the source's animal.
@@ -1261,7 +1334,9 @@ TRANSLATED = {
 score_table({arm: "TUNIT" if arm == "method" else arm for arm in MADE}, TRANSLATED)
 
 # %% [markdown]
-# Read the copies first. *Source copied* has every outline and no coat, *reference copied* every coat and the outline of another animal. Neither number means anything alone.
+# Read the copies first.
+# *Source copied* has every outline and no coat, *reference copied* every coat and the outline of another animal.
+# Neither number means anything alone.
 # *Another reference* is the same network with the style of a picture that was not asked for: if it does as well, the reference is not used.
 # *Mean style of the pile* takes the average code of the pile that $E$ puts the reference on; the paper's galleries are made like this.
 
@@ -1280,12 +1355,15 @@ if drawn:
 # %% [markdown]
 # :::{admonition} Misconception: "E agrees with its own translations, so they are right"
 # :class: warning
-# $E$ was trained *through* the translations, so that its code of $\hat x$ would be near the reference's. That it finds it there is no evidence. A judge has to be somebody who had no part in the game.
+# $E$ was trained *through* the translations, so that its code of $\hat x$ would be near the reference's.
+# That it finds it there is no evidence.
+# A judge has to be somebody who had no part in the game.
 # :::
 #
 # ## What the sweep says
 #
-# The figures below come from `make sweep CHAPTER=tunit`: this notebook with one thing changed, one dot for each seed. An empty line has not been run yet.
+# The figures below come from `make sweep CHAPTER=tunit`: this notebook with one thing changed, one dot for each seed.
+# An empty line has not been run yet.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: reading the sweep's results"}
@@ -1307,7 +1385,10 @@ def dots(arms, measures):
 # (t10)=
 # ### Joint or separate? What reaches E?
 #
-# The paper trains once more with a cut: one loss of the translation no longer reaches $E$. Note what is cut. *$G$ still minimises all three*; only the feedback to the guiding network ends. (Some reviews read the figure otherwise: {ref}`what they say <review-tunit>`.)
+# The paper trains once more with a cut: one loss of the translation no longer reaches $E$.
+# Note what is cut.
+# *$G$ still minimises all three*; only the feedback to the guiding network ends.
+# (Some reviews read the figure otherwise: {ref}`what they say <review-tunit>`.)
 #
 # | what does not reach $E$ | best FID in the paper's figure (first version, read off) |
 # | --- | --- |
@@ -1316,7 +1397,8 @@ def dots(arms, measures):
 # | style contrastive | 52.2 |
 # | adversarial | 67.2 |
 #
-# So in the paper it is $D$'s word that counts. With everything cut, $E$ stays as the warm-up left it: *separate* training.
+# So in the paper it is $D$'s word that counts.
+# With everything cut, $E$ stays as the warm-up left it: *separate* training.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plots of five variants: all feedback, without that of reconstruction, of style, of the discriminator, none; accuracy, coat, outline and KID."}}
 FEEDBACK = {
@@ -1333,7 +1415,8 @@ TABLE = "Left: four sources. Above: four references. At the crossings: translati
 leaf("tunit_feedback", FEEDBACK.values(), TABLE, enlarge=2)
 
 # %% [markdown]
-# Before you read it as a contradiction if the order is another one here: our warm-up ends with piles that are nearly settled, so there may be little left for feedback to mend. Which row of the figure would tell you?
+# Before you read it as a contradiction if the order is another one here: our warm-up ends with piles that are nearly settled, so there may be little left for feedback to mend.
+# Which row of the figure would tell you?
 #
 # ### What the guiding network needs
 
@@ -1350,7 +1433,8 @@ GUIDE = {
 dots(GUIDE, PILES)
 
 # %% [markdown]
-# The second line is the paper's question: sorting *without* the loss of the second head. The others ask which of the small run's own changes it cannot do without.
+# The second line is the paper's question: sorting *without* the loss of the second head.
+# The others ask which of the small run's own changes it cannot do without.
 #
 # ### K too small, too large
 
@@ -1362,7 +1446,8 @@ dots(NUMBERS, {"nmi_coat": "NMI with the coat", "purity": "purity", "coat": "coa
 leaf("tunit_k", NUMBERS.values(), "Up to eight piles, a row each", enlarge=3)
 
 # %% [markdown]
-# With two piles purity cannot pass one half: two coats have to share. With eight, does the network halve the coats, or does it find something else to sort by?
+# With two piles purity cannot pass one half: two coats have to share.
+# With eight, does the network halve the coats, or does it find something else to sort by?
 # A translation needs the style code, not the pile; so how much does it suffer from a wrong $K$?
 #
 # ### Other views, other piles
@@ -1382,18 +1467,21 @@ dots(VIEWS, {key: f"NMI with the {name}" for key, name in KNOWS.items()})
 leaf("tunit_views", VIEWS.values(), "The first four piles, a row each", enlarge=3)
 
 # %% [markdown]
-# What the views change cannot be a domain; what they leave alone may be one. They are the only place in the whole method where you say what you mean by a kind.
+# What the views change cannot be a domain; what they leave alone may be one.
+# They are the only place in the whole method where you say what you mean by a kind.
 #
 # :::{admonition} Misconception: "truly unsupervised means that nobody decided anything"
 # :class: warning
-# Whoever chose the views decided what survives, and whoever chose $K$ decided how finely to divide. No picture has a label; the *set* of permitted changes has one, written by hand.
+# Whoever chose the views decided what survives, and whoever chose $K$ decided how finely to divide.
+# No picture has a label; the *set* of permitted changes has one, written by hand.
 # :::
 #
 # The numbers around the paper point the same way: on pictures of food a user without the strong views of the authors reached a mean FID of 69.5, where the paper has 52.2.
 #
 # ### Photographs
 #
-# `source="grocery_fruit"` has ten kinds of fruit, photographed in shops {cite:p}`klasson2019`, with $K = 10$ (read from `$I2I_DATA/grocery_fruit`). Whatever comes out is reported.
+# `source="grocery_fruit"` has ten kinds of fruit, photographed in shops {cite:p}`klasson2019`, with $K = 10$ (read from `$I2I_DATA/grocery_fruit`).
+# Whatever comes out is reported.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Dot plot of the piles of fruit: accuracy, NMI with the kind and purity."}}
 dots({"fruit": "ten kinds of fruit"}, PILES | {"purity": "purity"})
@@ -1404,11 +1492,13 @@ display(leaf("tunit_fruit", seeds, "Photographs of fruit: eight piles, a row eac
 display(leaf("tunit_fruit_pairs", seeds, TABLE, enlarge=2))
 
 # %% [markdown]
-# By what would you sort fruit in shops, if nobody had told you that kinds matter: by kind, by crate, by colour, by distance? (Photographs © 2019 Marcus Klasson, MIT licence, shrunk.)
+# By what would you sort fruit in shops, if nobody had told you that kinds matter: by kind, by crate, by colour, by distance?
+# (Photographs © 2019 Marcus Klasson, MIT licence, shrunk.)
 #
 # ### The paper's numbers
 #
-# Mean FID over the domains, lower is better. They were measured with a preprocessing of their own, so compare them with each other only.
+# Mean FID over the domains, lower is better.
+# They were measured with a preprocessing of their own, so compare them with each other only.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the numbers of this table"}
 PAPER = {
@@ -1433,7 +1523,8 @@ plots.table(*results.claims_table("07_tunit"))
 # %% [markdown]
 # ## Break it
 #
-# Four ways to lose, each with a parameter of the first cell. Predict first, then run `make run CHAPTER=tunit SET="..."`, or look for the row in the sweep.
+# Four ways to lose, each with a parameter of the first cell.
+# Predict first, then run `make run CHAPTER=tunit SET="..."`, or look for the row in the sweep.
 #
 # - **The wrong views** (`strong="hues"`, `strong="places"`): see above. Which two coats become one when any hue may turn up?
 # - **Two things that come in kinds** (`meadow=0.5`): half of the scenes lie on savannah. Four coats on two grounds are eight kinds, and $K$ is four. Which four?
@@ -1452,16 +1543,20 @@ dots(BROKEN, {"accuracy": "accuracy"} | PAIRS)
 
 # %% [markdown]
 # Three limits belong to the method and not to our run.
-# Mutual information likes *even* piles: a kind of which the heap holds one in a hundred has little to bring a pile of its own. What varies without a gap, such as age, is cut somewhere. And piles have no names: somebody has to look.
+# Mutual information likes *even* piles: a kind of which the heap holds one in a hundred has little to bring a pile of its own.
+# What varies without a gap, such as age, is cut somewhere.
+# And piles have no names: somebody has to look.
 #
 # :::{admonition} Misconception: "more piles, higher purity, better sorting"
 # :class: warning
-# With as many piles as pictures purity is 1. Compare equal $K$, or take NMI, and look at the pictures.
+# With as many piles as pictures purity is 1.
+# Compare equal $K$, or take NMI, and look at the pictures.
 # :::
 #
 # :::{admonition} Responsible use
 # :class: important
-# Sort photographs of people like this, and the piles will be of whatever divides them evenly: skin, light, dress. A pile has no meaning until somebody gives it one, and a name once given is read as a finding.
+# Sort photographs of people like this, and the piles will be of whatever divides them evenly: skin, light, dress.
+# A pile has no meaning until somebody gives it one, and a name once given is read as a finding.
 # Do not publish piles of people as though they were kinds of people, and do not restyle a face into another "pile" without its owner's consent.
 # :::
 #
@@ -1469,65 +1564,92 @@ dots(BROKEN, {"accuracy": "accuracy"} | PAIRS)
 #
 # ```{exercise}
 # :label: ex-tunit-by-hand
-# Two piles, four pictures. For three of them both views are surely on pile 1, for one both are surely on pile 2. Give the joint matrix, $H(p)$, $H(p \mid p^+)$ and $I$. Which of the two entropies would a fifth picture change whose views disagree?
+# Two piles, four pictures.
+# For three of them both views are surely on pile 1, for one both are surely on pile 2.
+# Give the joint matrix, $H(p)$, $H(p \mid p^+)$ and $I$.
+# Which of the two entropies would a fifth picture change whose views disagree?
 # ```
 #
 # ```{solution} ex-tunit-by-hand
 # :class: dropdown
-# $P = \operatorname{diag}(0.75, 0.25)$. $H(p) = -0.75 \ln 0.75 - 0.25 \ln 0.25 = 0.562$, $H(p \mid p^+) = 0$, so $I = 0.562$ of at most $\ln 2 = 0.693$. Both: off the diagonal there is mass now, so the conditional entropy rises; and the marginals move to $(0.7, 0.3)$.
+# $P = \operatorname{diag}(0.75, 0.25)$.
+# $H(p) = -0.75 \ln 0.75 - 0.25 \ln 0.25 = 0.562$, $H(p \mid p^+) = 0$, so $I = 0.562$ of at most $\ln 2 = 0.693$.
+# Both: off the diagonal there is mass now, so the conditional entropy rises; and the marginals move to $(0.7, 0.3)$.
 # ```
 #
 # ```{exercise}
 # :label: ex-tunit-collapse
-# $E$ sends every picture to one and the same style code. What are $\mathcal L^E_{style}$ and $\mathcal L^G_{style}$ with a queue of 1,024? What would the squared distance of the codes of $\hat x$ and $\tilde x$ be instead?
+# $E$ sends every picture to one and the same style code.
+# What are $\mathcal L^E_{style}$ and $\mathcal L^G_{style}$ with a queue of 1,024?
+# What would the squared distance of the codes of $\hat x$ and $\tilde x$ be instead?
 # ```
 #
 # ```{solution} ex-tunit-collapse
 # :class: dropdown
-# All inner products are equal, so both are $\ln 1025 = 6.93$, which no other answer that ignores the picture can beat. The squared distance would be 0, its best value: it *rewards* the collapse.
+# All inner products are equal, so both are $\ln 1025 = 6.93$, which no other answer that ignores the picture can beat.
+# The squared distance would be 0, its best value: it *rewards* the collapse.
 # ```
 #
 # ```{exercise}
 # :label: ex-tunit-routes
-# Which of these can move the *label head* in the joint phase: mutual information, $\mathcal L^E_{style}$, $-D_{\tilde y}(\hat x)$, $\mathcal L_{rec}$? Which move the trunk? So how can what $D$ says change the pseudo labels at all?
+# Which of these can move the *label head* in the joint phase: mutual information, $\mathcal L^E_{style}$, $-D_{\tilde y}(\hat x)$, $\mathcal L_{rec}$?
+# Which move the trunk?
+# So how can what $D$ says change the pseudo labels at all?
 # ```
 #
 # ```{solution} ex-tunit-routes
 # :class: dropdown
-# The label head: mutual information alone. The trunk: all four. $D$'s word goes through the style head into the trunk, and the label head reads what the trunk has become.
+# The label head: mutual information alone.
+# The trunk: all four.
+# $D$'s word goes through the style head into the trunk, and the label head reads what the trunk has become.
 # ```
 #
 # ```{exercise}
 # :label: ex-tunit-match
-# Pictures of coats A, A, B, B, C, C lie on the piles 2, 2, 3, 1, 1, 1. Give the accuracy after the best matching, and the purity. Now every picture has a pile of its own: purity?
+# Pictures of coats A, A, B, B, C, C lie on the piles 2, 2, 3, 1, 1, 1.
+# Give the accuracy after the best matching, and the purity.
+# Now every picture has a pile of its own: purity?
 # ```
 #
 # ```{solution} ex-tunit-match
 # :class: dropdown
-# A is pile 2, B pile 3, C pile 1: five of six. The purity is 5/6 as well: the piles' commonest coats are C (2 of 3), A (2 of 2) and B (1 of 1). With six piles it is 1, and says nothing.
+# A is pile 2, B pile 3, C pile 1: five of six.
+# The purity is 5/6 as well: the piles' commonest coats are C (2 of 3), A (2 of 2) and B (1 of 1).
+# With six piles it is 1, and says nothing.
 # ```
 #
 # ```{exercise}
 # :label: ex-tunit-bug
-# A colleague computes $I$ for each picture from its own matrix $p_b (p_b^+)^\top$ and takes the mean, "so that a batch may have any size". No error is raised. What is the loss, whatever the network does?
+# A colleague computes $I$ for each picture from its own matrix $p_b (p_b^+)^\top$ and takes the mean, "so that a batch may have any size".
+# No error is raised.
+# What is the loss, whatever the network does?
 # ```
 #
 # ```{solution} ex-tunit-bug
 # :class: dropdown
-# Zero. One picture's matrix is a product of its two marginals, so within it knowing one view tells nothing about the other. Mutual information is a property of the *batch*; this is also why the batch must hold at least $K$ pictures.
+# Zero.
+# One picture's matrix is a product of its two marginals, so within it knowing one view tells nothing about the other.
+# Mutual information is a property of the *batch*; this is also why the batch must hold at least $K$ pictures.
 # ```
 #
 # ```{exercise}
 # :label: ex-tunit-views
-# **Project: other piles from the same heap.** Design views after which the piles should be the *direction* in which the animals look. Which part of the views, also of the light one, must go? What would the piles be made of if you forget it?
+# **Project: other piles from the same heap.** Design views after which the piles should be the *direction* in which the animals look.
+# Which part of the views, also of the light one, must go?
+# What would the piles be made of if you forget it?
 # ```
 #
 # ```{solution} ex-tunit-views
 # :class: dropdown
-# No fixed answer. The mirror must go, from both views: with it the direction does not survive. Then the coat must go: turn every hue and take the contrast away. A beginning is a `views.Strength` of your own, and a stream whose `image` is not mirrored. Direction is only two kinds, so take `domains=2`; and measure NMI with the coat beside NMI with the direction.
+# No fixed answer.
+# The mirror must go, from both views: with it the direction does not survive.
+# Then the coat must go: turn every hue and take the contrast away.
+# A beginning is a `views.Strength` of your own, and a stream whose `image` is not mirrored.
+# Direction is only two kinds, so take `domains=2`; and measure NMI with the coat beside NMI with the direction.
 # ```
 #
-# The last cell checks the mutual information. Break `own_information` above (forget the symmetry, the sum, a marginal), run its cell again and then this one.
+# The last cell checks the mutual information.
+# Break `own_information` above (forget the symmetry, the sum, a marginal), run its cell again and then this one.
 
 # %%
 checks.check_information_loss(own_information)
@@ -1553,8 +1675,10 @@ plots.table(*profiles(RECIPES))
 #
 # :::{admonition} What is not here
 # :class: note dropdown
-# The paper also trains with a few labels and with all of them, by the same code. This book has the case without any.
-# The official code begins its queue anew every thousand steps; ours goes on. A domain of your own folder: `i2i_tutor.data.unlabelled.from_folder`, and `i2i-tutor translate --direction 2` for the mean style of a pile.
+# The paper also trains with a few labels and with all of them, by the same code.
+# This book has the case without any.
+# The official code begins its queue anew every thousand steps; ours goes on.
+# A domain of your own folder: `i2i_tutor.data.unlabelled.from_folder`, and `i2i-tutor translate --direction 2` for the mean style of a pile.
 # :::
 #
 # ## Close
@@ -1573,7 +1697,8 @@ plots.table(*profiles(RECIPES))
 # 6. (Chapter 6) AGGAN keeps a ground that differs between the piles only if there are exceptions. What corresponds to this here? *If ground and coat always go together, no view separates them, and a pile is of both.*
 # :::
 #
-# **What is left open.** The piles have no names, $K$ is set by hand, and the views are a kind of label. Later work asks language for the names.
+# **What is left open.** The piles have no names, $K$ is set by hand, and the views are a kind of label.
+# Later work asks language for the names.
 #
 # :::{admonition} 한국어 요약
 # :class: note dropdown
