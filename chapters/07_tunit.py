@@ -931,6 +931,7 @@ plots.curves(
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: the film"}
 filmed = [int(label.removeprefix("step ")) for label in film.labels]
 late = [k for k, step in enumerate(filmed) if step >= recipe.warm_up_steps]
+late = late or [len(filmed) - 1]  # the training was interrupted
 scrub(
     [film.frames[k] for k in late],
     [film.labels[k] for k in late],
