@@ -538,6 +538,7 @@ scrub(
 # %% [markdown]
 # In a running notebook, make one yourself: how sure is the second view of the first one's pile, and how large is the first pile?
 
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: a joint matrix of your own", "image": {"alt": "A joint matrix of four piles as grey cells; the caption gives its two entropies and its information."}}
 def with_joint(sure, first):
     """A joint matrix of four piles whose first holds a given share."""
