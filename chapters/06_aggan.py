@@ -1254,6 +1254,7 @@ dots(PHOTOS, seen_there | {"to_b_iou": "map's IoU"})
 
 # %% [markdown]
 # The photographs may not be shown here; the numbers may. The line of CycleGAN's map is that of a map of ones.
+# A dot at 60 decibels beside a change of 0 is a map that has closed: nothing was painted, so nothing was spoilt.
 #
 # And fruit in shops, without any mask: `source="apple2orange_grocery"`, as in chapter 2 {cite:p}`klasson2019`.
 

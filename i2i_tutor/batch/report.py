@@ -21,7 +21,7 @@ ROW_KEYS = (
     *("seconds", "peak_memory_mib", "device", "versions", "git_commit"),
 )
 NOT_SETTINGS = ("out", "resume", "allow_slow")  # where and how, not what: they say nothing about a result
-LARGEST_SUMMARY = 200_000  # bytes
+LARGEST_SUMMARY = 250_000  # bytes
 
 
 # What must be there, and what may be, in the two files of a run
@@ -217,7 +217,7 @@ def summary(folder: Path, commands: Sequence[str]) -> dict[str, Any]:
 
 
 def collect(folder: Path, to: Path, commands: Sequence[str], keep: bool = False) -> int:
-    """Write the summary to a JSON file; returns its number of rows. Refuses more than 200 kB, and mixed judges.
+    """Write the summary to a JSON file; returns its number of rows. Refuses more than 250 kB, and mixed judges.
 
     A file that holds something else is left alone. With ``keep`` the file's rows of other runs (another chapter, arm or
     seed) stay, so that a sweep can be made in parts.
