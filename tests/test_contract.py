@@ -96,6 +96,7 @@ GREY_NOISE = method(pix2pix.Pix2Pix, **TINY, depth=5, load_size=36, in_channels=
 CYCLEGAN = method(cyclegan.CycleGAN, **TINY, blocks=1, load_size=36, patch_layers=1)
 PIXELDA = method(pixelda.PixelDA, size=SIZE, batch=2, steps=2, width=4, blocks=1, discriminator_width=2, task_width=2)
 TUNIT = tunit.TUNIT(replace(tunit.RECIPES["smoke"], guide_base=2, base=2, discriminator_base=2)).eval()
+TUNIT.code_counts.fill_(1)  # no domain is empty
 CODES, CLUSTERS = drawn(8, 8), drawn(8, 4).softmax(1)
 EVERYTHING = NEVER | {k: v for k, v in LAYOUT.items() if k not in ("doubles", "halves", "elsewhere")} | VALUES
 OTHER_SHAPES = {"fewer": IMAGES[:4], "one channel": IMAGES[:, :1], "smaller": IMAGES[..., :16]}

@@ -30,7 +30,7 @@ SMALLEST, LARGEST = 16, 256  # pixels, as in safari
 FIXED_SCENES = 400  # in a fixed set that nobody asked to be larger
 PILE = 2000  # pictures
 UNRELATED = 0x4E4D  # mixed into a seed, so that which scenes lie in a pile has nothing to do with their order
-VIEWS = 0x71E85  # seed of the fixed sets' strong views
+LARGEST_PILE = 4 * 2**30  # bytes
 
 
 def train(
@@ -69,10 +69,15 @@ def train(
     check_whole("pile", pile, 2, safari.TRAINING_SCENES)
     check_whole("seed", seed, 0)
     check_probability("meadow", meadow)
+    for name, value in {"hours": hours, "plants": plants}.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}; expected True or False")
+    if (room := pile * size * size * 3) > LARGEST_PILE:
+        raise ValueError(f"a pile of {pile} pictures of {size} px takes {room / 2**30:.0f} GB of memory; at most 4 may")
 
     def make(position: int, rng: np.random.Generator) -> Batch:
         images = _pile(size, pile, seed, meadow, hours, plants)[epoch_indices(position, batch, pile, seed)]
-        return two_views(to_tensor(images), strong, rng)
+        return views.two(to_tensor(images), strong, rng)
 
     about = {"world": "herd", "source": source, "size": size, "batch": batch, "strong": strong, "pile": pile}
     return Stream(make, seed, ahead, about | {"meadow": meadow, "hours": hours, "plants": plants})
@@ -115,17 +120,12 @@ def evaluation(
     image = counterfactual[torch.arange(count), coats]
     return {
         "image": image,
-        "strong": views.strong(image, views.STRENGTHS[strong], np.random.default_rng((VIEWS, first))),
+        "strong": views.strong(image, views.STRENGTHS[strong], np.random.default_rng((views.FIXED, first))),
         "domain": coats,
         "counterfactual": counterfactual,
         "mask": torch.from_numpy(drawn[0][1][:, None].astype(np.float32)),
         **_content(scenes, meadow),
     }
-
-
-def two_views(images: Tensor, strong: str, rng: np.random.Generator) -> Batch:
-    """What a step sees of images ``(N, 3, H, W)``: ``image``, at most mirrored, and ``strong``; see ``views``."""
-    return {"image": views.light(images, rng), "strong": views.strong(images, views.STRENGTHS[strong], rng)}
 
 
 def ground_truth(size: int, *, pixels: bool = False, plants: bool = False) -> GroundTruth:

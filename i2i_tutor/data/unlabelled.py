@@ -83,7 +83,7 @@ def evaluation(
     image = to_tensor(stack([resize(read_rgb(path), size) for *_, path in found]))
     return {
         "image": image,
-        "strong": views.strong(image, views.STRENGTHS[strong or "paper"], np.random.default_rng(herd.VIEWS)),
+        "strong": views.strong(image, views.STRENGTHS[strong or "paper"], np.random.default_rng(views.FIXED)),
         "domain": torch.tensor([number for _, number, _ in found]),
     }
 
@@ -94,7 +94,8 @@ def kinds(source: str) -> list[str]:
     if source == "herd":
         return list(safari.COATS)
     root = _root(source) / "train"
-    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    names = sorted(path.name for path in folders if not path.name.startswith("."))
     if len(names) < 2:
         raise DataError(f"{root} holds {len(names)} folders; expected one for each kind, at least 2")
     return names
@@ -114,7 +115,7 @@ def _stream(
     def make(position: int, rng: np.random.Generator) -> Batch:
         indices = epoch_indices(position, batch, len(shelf), seed)
         pictures = stack([shelf[int(index)][0] for index in indices])
-        return herd.two_views(to_tensor(pictures), strong, rng)
+        return views.two(to_tensor(pictures), strong, rng)
 
     return Stream(make, seed, ahead, about | {"size": size, "batch": batch, "strong": strong, "pile": len(shelf)})
 

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from i2i_tutor.contract import check_images
+from i2i_tutor.contract import Batch, check_images
 
 DRAWS = 14  # random numbers of one image's strong view
+FIXED = 0x71E85  # seed of the strong views of fixed sets
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ STRENGTHS = {
 YIQ = torch.tensor([(0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
 
 
+def two(images: Tensor, strength: str, rng: np.random.Generator) -> Batch:
+    """What a step sees of images ``(N, 3, H, W)``: ``image``, a light view, and ``strong``, one of ``STRENGTHS``."""
+    return {"image": light(images, rng), "strong": strong(images, STRENGTHS[strength], rng)}
+
+
 def light(images: Tensor, rng: np.random.Generator) -> Tensor:
     """The images ``(N, 3, H, W)``, each mirrored with probability 1/2."""
     mirrored = torch.from_numpy(rng.random(len(images)) < 0.5).view(-1, 1, 1, 1)
@@ -96,7 +102,7 @@ def _placement(chance: Tensor, strength: Strength) -> Tensor:
     across, down = side * stretch * mirror, side / stretch
     first = torch.stack([across * angle.cos(), -down * (angle + shear).sin()], 1)
     second = torch.stack([across * angle.sin(), down * (angle + shear).cos()], 1)
-    room = (1 - side).clamp(min=0)[:, None] + 2 * strength.shift
+    room = (1 - torch.stack([side * stretch, side / stretch], 1)).clamp(min=0) + 2 * strength.shift
     centre = (2 * chance[:, 5:7] - 1) * room
     return torch.cat([torch.stack([first, second], 1), centre[..., None]], 2)
 

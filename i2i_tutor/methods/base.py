@@ -159,6 +159,10 @@ class Method(nn.Module):
         """One optimiser factory per network that ever moves. Equals the papers' joint Adam: Adam couples nothing."""
         return {network: self.optimiser for turn in self.turns for network in turn.moves}
 
+    def rates(self) -> Schedule:
+        """Factor on every learning rate by step: the recipe's, unless a method's own phases say otherwise."""
+        return self.recipe.rates()
+
     def begin(self, step: int) -> tuple[Turn, ...]:
         """The turns of this step; phases live here.
 

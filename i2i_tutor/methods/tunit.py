@@ -8,12 +8,14 @@ then all three learn together, and what D says of a translation reaches E throug
 Where paper and official code differ, the recipe has a number for either, and its defaults are the code's, which made
 the published models: hinge with R1 instead of the logarithms (of which G minimises the usual -log D, not log(1 - D)),
 the reconstruction judged as well, the target of G's style loss from the momentum copy. Three of its properties are not
-ours. It forgets its queue every thousand steps; ours goes on, and begins empty. It copies the batch-norm statistics of
-E into the momentum copy E' now and then; ours follow like all else. And our E sees both views in one pass, so that they
-share their batch statistics.
+ours. It forgets its queue every thousand steps; ours goes on, and begins empty. Its batch norms of E also remember
+translations, and those of the momentum copy E' are set to E's now and then; ours remember real images alone, and E'
+follows E in them as in all else. And our E sees both views in one pass, so that they share their batch statistics. The
+paper's training with a few labels, or with all of them, is not here.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,12 +30,13 @@ from i2i_tutor.contract import check_floats, check_images, check_same_shape
 from i2i_tutor.methods.base import WEIGHT, WIDTH, AveragingRecipe, Method, OptimiserFactory, Scene, Terms, Turn
 from i2i_tutor.nn import GuidingNetwork, MovingAverage, MultiTaskDiscriminator, Queue, StyleGenerator
 from i2i_tutor.nn.guiding import LAYERS
-from i2i_tutor.nn.layers import in_mode, precise
+from i2i_tutor.nn.layers import frozen_statistics, in_mode, precise
 from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
 
 KERNELS = {"paper": (7, 5), "small": (5, 3)}  # of the generator: at full size, and on the way up
 CODE_DECAY = 0.99  # of the mean style code of each domain
+FEWEST = 1e-6  # images a step, in a domain that has a mean style
 LEAST = 1e-10  # of a probability in a logarithm
 Feedback = Literal["all", "no_adversarial", "no_style", "no_reconstruction", "none"]
 
@@ -120,17 +123,12 @@ class TUNITRecipe(AveragingRecipe):
 
     @property
     def warm_up_steps(self) -> int:
-        """How many steps the guiding network learns alone; none if there is but one step."""
-        return round(self.warm_up * self.steps)
-
-    def rates(self) -> Schedule:
-        """``warm_up_rate`` in the warm-up, in which only E moves; then 1, or the tail if there is one."""
-        tail = super().rates()
-        return lambda step: tail(step) * (self.warm_up_rate if step < self.warm_up_steps else 1.0)
+        """How many steps the guiding network learns alone, rounded down."""
+        return int(round(self.warm_up * self.steps, 6))  # 0.29 * 100 is 28.999...
 
 
 _SMALL: dict[str, Any] = {
-    "domains": 4, "warm_up": 0.5, "warm_up_rate": 4.0, "guide_rate": 5e-4, "guide_weight_decay": 1e-4,
+    "domains": 4, "warm_up": 0.375, "warm_up_rate": 4.0, "guide_rate": 5e-4, "guide_weight_decay": 1e-4,
     "learning_rate": 1e-3, "beta1": 0.5, "rmsprop": False, "weight_decay": 0.0, "average": 0.99, "momentum": 0.99,
     "temperature": 0.15, "entropy": 1.1, "weight_style": 5.0, "r1": 1.0, "weight_reconstruction": 10.0,
     "guide_body": "small", "heads": 5, "head_norm": True, "unit_codes": True, "blocks": 1, "kernels": "small",
@@ -141,11 +139,11 @@ RECIPES = {
         size=32, batch=8, steps=4, translated=4, style=8, queue=16, guide_base=4, base=4, downs=1, hidden=16,
         discriminator_base=4, **_SMALL,
     ),
-    # A thousandth of the work, and an E that must find the domains in 800 steps: codes of length 1 with a higher
+    # A thousandth of the work, and an E that must find the domains in 480 steps: codes of length 1 with a higher
     # temperature and five times their weight, five label heads, 1.1 times the entropies. D looks at patches, R1 is
     # rare and weak, the reconstruction counts a hundred times as much.
     "fast": TUNITRecipe(
-        size=48, batch=32, steps=1600, translated=8, guide_every=4, r1_every=8, style=32, queue=256, guide_base=16,
+        size=48, batch=32, steps=1280, translated=8, guide_every=4, r1_every=8, style=32, queue=256, guide_base=16,
         base=16, downs=2, hidden=64, discriminator_base=16, **_SMALL,
     ),
     "paper": TUNITRecipe(),
@@ -209,6 +207,7 @@ class TUNIT(Method):
     Attributes:
         momentum: E', which follows E; makes the keys, and the codes that ``translate_like`` uses.
         queue: keys of earlier images.
+        joint_since: the first step in which all learnt together; -1 in the warm-up.
         directions: the K domains by number, "0", "1", ...: ``translate`` puts a domain's mean style on an image.
     """
 
@@ -217,6 +216,7 @@ class TUNIT(Method):
     recipe: TUNITRecipe
     code_sums: Tensor
     code_counts: Tensor
+    joint_since: Tensor
     # Two of the losses; an instance may be given a learner's own
     information: Callable[..., Tensor] = staticmethod(information_loss)
     contrast: Callable[..., Tensor] = staticmethod(contrastive_loss)
@@ -238,6 +238,8 @@ class TUNIT(Method):
         self.queue = Queue(recipe.queue, recipe.style)
         self.register_buffer("code_sums", torch.zeros(recipe.domains, recipe.style))  # running, of each domain's codes
         self.register_buffer("code_counts", torch.zeros(recipe.domains))
+        self.register_buffer("joint_since", torch.tensor(-1))
+        self._joint = False  # once more, so that no step waits for the device
         self.keep_averages(recipe.average, "generator")
         self.directions = tuple(map(str, range(recipe.domains)))
         judge = Turn("discriminator_loss", ("discriminator",))
@@ -267,35 +269,54 @@ class TUNIT(Method):
         betas = recipe.beta1, recipe.beta2
         return Adam(parameters, recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
 
+    def alone(self, step: int) -> bool:
+        """Whether E learns alone in this step. A recipe that is given more steps later does not take it back there."""
+        return not self._joint and step < self.recipe.warm_up_steps
+
+    def rates(self) -> Schedule:
+        """``warm_up_rate`` in the warm-up, in which only E moves; then 1, or the tail if there is one."""
+        tail = super().rates()
+        return lambda step: tail(step) * (self.recipe.warm_up_rate if self.alone(step) else 1.0)
+
     def begin(self, step: int) -> tuple[Turn, ...]:
         """E alone in the warm-up; then E, D, and G with E."""
-        return self.joint_turns if step >= self.recipe.warm_up_steps else self.warm_up_turns
+        if self.alone(step):
+            return self.warm_up_turns
+        if not self._joint:
+            self._joint = True
+            self.joint_since.fill_(step)
+        return self.joint_turns
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._joint = bool(self.joint_since >= 0)
 
     def forward(self, scene: Scene) -> None:
         """Choose the images to be translated and a reference for each, one of them, at random.
 
         The pictures are not made before E has moved: ``discriminator_loss`` makes them.
         """
-        scene.image = scene.batch["image"][: self.recipe.translated]
-        scene.order = torch.randperm(len(scene.image)).to(scene.image.device)  # the references, π of the paper
+        image, strong = scene.batch["image"], scene.batch["strong"]
+        if len(image) < self.recipe.domains:
+            raise ValueError(f"the batch has {len(image)} images; {self.recipe.domains} domains need at least as many")
+        if strong.shape != image.shape:
+            raise ValueError(f"the images are {tuple(image.shape)}, their strong views {tuple(strong.shape)}")
+        scene.image = image[: self.recipe.translated]
+        scene.order = torch.randperm(len(scene.image), device=image.device)  # the references, π of the paper
         scene.key = scene.domain = scene.code = scene.content = scene.fake = scene.reconstruction = None
 
     def guide_loss(self, scene: Scene) -> Terms:
         """E's own losses: both views are of one domain, all domains are used, and a style is told from all others."""
         recipe, image, strong = self.recipe, scene.batch["image"], scene.batch["strong"]
-        if len(image) < recipe.domains:
-            raise ValueError(f"the batch has {len(image)} images; {recipe.domains} domains need at least as many")
-        with torch.no_grad():
+        with torch.no_grad(), frozen_statistics(self.momentum):
             _, scene.key = self.momentum(strong)
         logits, code = self.guide.heads(self.guide.features(torch.cat([image, strong])))
         p, q = logits.softmax(2).chunk(2)  # (N, heads, K) each
         information = torch.stack(
             [self.information(p[:, head], q[:, head], recipe.entropy) for head in range(recipe.heads)]
         )
-        alone = scene.step < recipe.warm_up_steps
-        if (
-            alone
-        ):  # then the head that answers stays: each numbers the domains in its own way, and D goes by the numbers
+        alone = self.alone(scene.step)
+        if alone:  # later the head that answers stays: each numbers the domains in its own way, and D goes by the numbers
             self.guide.remember(information.detach())
         scene.code = code[: len(image)]
         scene.domain = p[:, self.guide.loss.argmin().view(1)].squeeze(1).argmax(1)
@@ -311,7 +332,7 @@ class TUNIT(Method):
 
         A fake has the content of its image and the style of its reference; a reconstruction both of its image.
         """
-        with in_mode(self.guide, training=self.guide.training and self.recipe.feedback != "none"):
+        with self.guiding():
             logits, scene.code = self.guide(scene.image)
         scene.domain = logits.argmax(1)
         scene.content = self.generator.encode(scene.image)
@@ -335,7 +356,10 @@ class TUNIT(Method):
         real, fake = self.discriminator(reference, domain), self.discriminator(scene.fake.detach(), domain)
         terms = {"discriminator": losses.discriminator_loss(real, fake, recipe.objective)}
         if recipe.r1 and (scene.step + 1) % recipe.r1_every == 0:
-            critic: Callable[[Tensor], Tensor] = lambda images: self.discriminator(images, domain).mean((1, 2))  # noqa: E731
+
+            def critic(images: Tensor) -> Tensor:
+                return self.discriminator(images, domain).mean((1, 2))
+
             terms["r1"] = recipe.r1 * recipe.r1_every * losses.r1_penalty(critic, reference)
         return terms
 
@@ -369,16 +393,25 @@ class TUNIT(Method):
         """The code that a fake's should be like: the reference's, by E' (the code) or by E (the paper)."""
         if self.recipe.style_target == "live":
             return scene.code[scene.order]
-        with torch.no_grad():
+        with torch.no_grad(), self.looking(self.momentum):
             return self.momentum(scene.image[scene.order])[1]
 
     def read(self, images: Tensor) -> Tensor:
         """E's codes of what the generator made; if the style loss must not reach E, by an E that stands still."""
-        if self.recipe.feedback not in ("no_style", "none"):
-            return self.guide(images)[1]
-        still = {name: weight.detach() for name, weight in self.guide.named_parameters()}
-        with in_mode(self.guide, training=self.guide.training and self.recipe.feedback != "none"):
+        with self.looking(self.guide):
+            if self.recipe.feedback not in ("no_style", "none"):
+                return self.guide(images)[1]
+            still = {name: weight.detach() for name, weight in self.guide.named_parameters()}
             return functional_call(self.guide, still, images)[1]
+
+    def guiding(self) -> AbstractContextManager[None]:
+        """The mode in which E names domains and codes: if it no longer learns, that of an answer."""
+        return in_mode(self.guide, training=self.guide.training and self.recipe.feedback != "none")
+
+    def looking(self, network: nn.Module) -> AbstractContextManager[None]:
+        """The same for a network whose batch norms are not to remember what it sees now."""
+        learns = self.guide.training and self.recipe.feedback != "none"
+        return frozen_statistics(network) if learns else in_mode(network, training=False)
 
     def end(self, scene: Scene) -> None:
         """Keys into the queue, E' towards E, and the codes of this step into the mean code of each domain."""
@@ -399,7 +432,11 @@ class TUNIT(Method):
 
     def translation(self, image: Tensor, direction: str | None) -> Tensor:
         """Each image in the mean style of a domain. Height and width are multiples of ``2 ** downs``."""
-        code = self.mean_codes()[int(direction or 0)]
+        assert direction is not None  # this method has directions, so the door has put one in
+        number = int(direction)
+        if float(self.code_counts[number]) < FEWEST:
+            raise ValueError(f"domain {number} has no mean style: of late no image was sorted into it")
+        code = self.mean_codes()[number]
         return self.averaged("generator")(image, self.scaled(code.to(image.dtype).expand(len(image), -1)))
 
     def translate_like(self, image: Tensor, reference: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
     This is how pix2pix tests: dropout is on, and batch norm takes the statistics of the batch at hand.
     """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
     try:

@@ -24,8 +24,9 @@ from i2i_tutor.methods import build
 from i2i_tutor.methods.base import Scene
 from i2i_tutor.methods.tunit import RECIPES, TUNIT, TUNITRecipe, contrastive_loss, information_loss, joint_matrix
 from i2i_tutor.nn import Queue, count_parameters
+from i2i_tutor.nn.layers import frozen_statistics
 from i2i_tutor.parameters import ParameterError
-from i2i_tutor.training import fit, make_optimisers, play
+from i2i_tutor.training import TrainingError, checkpoints, fit, make_optimisers, play
 from i2i_tutor.translate import translate_files
 
 TINY = replace(RECIPES["smoke"], style=4, hidden=4, guide_base=2, base=2, discriminator_base=2, average=0.5)
@@ -88,6 +89,11 @@ def test_the_paper_profile_is_the_papers():
     assert numbers == [9_296_778, 27_333_763, 70_935_242]
     assert count_parameters(game) == sum(numbers) == 107_565_783  # neither E' nor G' takes part
     assert recipe.warm_up_steps == 65_000
+    assert (recipe.learning_rate, recipe.guide_rate) == (1e-4, 1e-4)
+    assert (recipe.weight_decay, recipe.guide_weight_decay, recipe.warm_up_rate) == (1e-4, 1e-3, 1)
+    assert (recipe.rmsprop, recipe.beta2, recipe.objective, recipe.judge_reconstruction) == (True, 0.99, "hinge", True)
+    assert (recipe.style_target, recipe.feedback, recipe.heads, recipe.head_norm) == ("momentum", "all", 1, False)
+    assert (recipe.unit_codes, recipe.residual, recipe.first_norm, recipe.unit_scales) == (False, 0.1, True, False)
     assert (recipe.steps, recipe.batch, recipe.translated, recipe.queue) == (200_000, 32, 32, 1024)
     assert (recipe.momentum, recipe.average, recipe.temperature) == (0.999, 0.999, 0.07)
     assert (recipe.weight_information, recipe.weight_style, recipe.joint_weight, recipe.entropy) == (5, 1, 0.1, 1)
@@ -111,8 +117,8 @@ def test_who_moves_the_networks_and_how_fast():
 
 
 def test_the_guide_learns_faster_alone():
-    rates = replace(TINY, steps=10, warm_up=0.5, warm_up_rate=4.0).rates()
-    assert [rates(step) for step in (0, 4, 5, 9)] == [4, 4, 1, 1]
+    game = method(steps=10, warm_up=0.5, warm_up_rate=4.0)
+    assert [game.rates()(step) for step in (0, 4, 5, 9)] == [4, 4, 1, 1]
 
 
 # --- mutual information --------------------------------------------------------------------------------------------
@@ -290,7 +296,6 @@ def test_the_discriminator_is_shown_references_and_fakes_of_the_references_domai
 def test_in_the_warm_up_only_the_guide_moves_and_its_copy_follows():
     game = method(warm_up=1.0)
     before, copy = weights(game), weights(game, "momentum")
-    game.momentum.requires_grad_(False)
     terms = play(game, make_optimisers(game), batch(), 0)
     assert set(terms) == {"information", "style_guide"}
     assert moved(game, before) == {"guide"}
@@ -389,7 +394,7 @@ def test_the_guides_own_losses_count_a_tenth_when_all_learn_together():
     game = method(steps=4, warm_up=0.5).double()
     game.queue.push(torch.randn(8, 4))
     data = batch(dtype=torch.double)
-    alone, together = (game.guide_loss(scene_of(game, step, data)) for step in (0, 3))
+    alone, together = (game.guide_loss(scene_of(game, step, data)) for step in (1, 3))
     assert alone.keys() == together.keys()
     for name, term in alone.items():
         torch.testing.assert_close(together[name], 0.1 * term)
@@ -471,8 +476,8 @@ def test_a_step_is_that_of_plain_pytorch():
     adam = Adam(e.parameters(), recipe.guide_rate, weight_decay=recipe.guide_weight_decay)
     rms_g, rms_d = (RMSprop(n.parameters(), recipe.learning_rate, recipe.beta2) for n in (g, d))
     x, order, queue = data["image"][:4], torch.randperm(4), mine.queue.entries()
-    with torch.no_grad():
-        key = mine.momentum(data["strong"])[1]
+    with torch.no_grad(), frozen_statistics(mine.momentum):
+        key, target = (mine.momentum(images)[1] for images in (data["strong"], x[order]))
     logits, s = e(torch.cat([data["image"], data["strong"]]))
     own = 5 * information_loss(*logits.softmax(1).chunk(2)) + 5 * contrastive_loss(s[:8], key, queue, 0.15)
     (0.1 * own).backward()
@@ -487,9 +492,10 @@ def test_a_step_is_that_of_plain_pytorch():
     d.zero_grad()
     (hinge + recipe.r1 * slope.square().sum((1, 2, 3)).mean()).backward()
     rms_d.step()
-    target = mine.momentum(x[order])[1].detach()
+    with frozen_statistics(e):
+        code = e(fake)[1]
     total = -d(fake, y[order]).mean() - d(rec, y).mean() + recipe.weight_reconstruction * (x - rec).abs().mean()
-    total = total + recipe.weight_generator_style * contrastive_loss(e(fake)[1], target, queue, 0.15)
+    total = total + recipe.weight_generator_style * contrastive_loss(code, target, queue, 0.15)
     e.zero_grad(), g.zero_grad()
     total.backward()
     adam.step(), rms_g.step()
@@ -518,6 +524,33 @@ def test_the_momentum_copy_comes_nearer_by_the_same_part_in_every_step():
     assert not any(p.requires_grad for p in game.momentum.parameters())
 
 
+def test_the_batch_norms_of_the_momentum_copy_follow_those_of_the_guide_and_nothing_else():
+    game = method(**JOINT)
+    before = {name: value.clone() for name, value in game.momentum.module.named_buffers()}
+    play(game, make_optimisers(game), batch(), 0)
+    guide = dict(game.guide.named_buffers())
+    for name, value in game.momentum.module.named_buffers():
+        if "running" in name:
+            torch.testing.assert_close(value, before[name].lerp(guide[name], 1 - game.recipe.momentum))
+
+
+def test_the_guides_batch_norms_remember_real_images_alone():
+    game = method(**JOINT)
+    scene = scene_of(game)
+    game.discriminator_loss(scene)
+    before = {name: value.clone() for name, value in game.guide.named_buffers()}
+    game.generator_loss(scene)
+    assert all(torch.equal(value, before[name]) for name, value in game.guide.named_buffers())
+
+
+def test_separate_training_reads_both_codes_of_its_style_loss_in_the_same_mode():
+    game = method(**JOINT, feedback="none")
+    game.momentum.module.load_state_dict(game.guide.state_dict())
+    scene = scene_of(game)
+    game.paint(scene)
+    assert torch.equal(game.target(scene), game.read(scene.image[scene.order]))
+
+
 def test_the_mean_code_of_a_domain_is_that_of_its_images():
     game = method(unit_codes=False)
     scene = Scene(batch(), 0)
@@ -534,7 +567,7 @@ def test_the_mean_code_of_a_domain_is_that_of_its_images():
 @pytest.mark.parametrize("feedback", ["all", "none"])
 def test_a_training_resumed_across_the_phases_ends_bit_for_bit_like_one_in_one_go(tmp_path, feedback):
     def run(folder, steps, resume=False):
-        game = method(3, steps=8, warm_up=0.5, feedback=feedback, guide_every=2, r1_every=3)
+        game = method(3, steps=8, warm_up=0.5, feedback=feedback, guide_every=2, r1_every=3, queue=64)
         data = Stream(lambda position, rng: batch(seed=position), seed=0)
         fit(game, data, steps, folder=folder, resume=resume, save_every=3, progress=False, precision="fp32")
         return game
@@ -544,11 +577,32 @@ def test_a_training_resumed_across_the_phases_ends_bit_for_bit_like_one_in_one_g
         parts = run(tmp_path / "parts", steps, resume=steps > 3)
     assert whole.state_dict().keys() == parts.state_dict().keys()
     assert all(torch.equal(value, parts.state_dict()[name]) for name, value in whole.state_dict().items())
-    assert int(whole.queue.count) == 16
+    assert int(whole.queue.count) == (32 if feedback == "none" else 48)  # then keys come in every other step, or never
+    one, two = (checkpoints.load(tmp_path / name)[1] for name in ("whole", "parts"))
+    assert one["history"]["terms"] == two["history"]["terms"]
+    for name, optimiser in one["optimisers"].items():
+        for weight, memory in optimiser["state"].items():
+            assert all(torch.equal(v, two["optimisers"][name]["state"][weight][k]) for k, v in memory.items())
+
+
+def test_a_training_that_is_given_more_steps_does_not_fall_back_into_its_warm_up(tmp_path):
+    def run(**changes):
+        game = method(3, warm_up=0.5, heads=3, **changes)
+        data = Stream(lambda position, rng: batch(seed=position), seed=0)
+        resume = changes["steps"] > 4
+        return game, fit(game, data, folder=tmp_path / "run", resume=resume, progress=False, precision="fp32")
+
+    short, _ = run(steps=4)
+    longer, history = run(steps=12)
+    assert history.at["discriminator"] == list(range(2, 12))
+    assert int(longer.joint_since) == 2
+    assert torch.equal(longer.guide.loss, short.guide.loss)
+    assert [longer.rates()(step) for step in (4, 5)] == [1, 1]
 
 
 def test_a_checkpoint_builds_the_same_method_again():
     game = method(**JOINT)
+    game.code_counts.fill_(1)  # no domain is empty
     play(game, make_optimisers(game), batch(), 0)
     again = build(game.settings())
     again.load_state_dict(deepcopy(game.state_dict()))
@@ -564,6 +618,7 @@ def test_a_checkpoint_builds_the_same_method_again():
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_a_picture_is_put_into_the_style_of_a_reference_a_code_or_a_domain(average):
     game, image = method(**JOINT, average=average), batch()["image"]
+    game.code_counts.fill_(1)  # no domain is empty
     play(game, make_optimisers(game), batch(), 0)
     before = deepcopy(game.state_dict())
     g = game.averages["generator"] if average else game.generator
@@ -588,6 +643,7 @@ def test_a_picture_is_put_into_the_style_of_a_reference_a_code_or_a_domain(avera
 
 def test_the_command_gives_pictures_the_mean_style_of_a_domain(tmp_path):
     game = method(steps=2)
+    game.code_counts.fill_(1)  # no domain is empty
     fit(game, Stream(lambda position, rng: batch(position), seed=0), folder=tmp_path / "run", progress=False)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     write_png(tmp_path / "1.png", picture)
@@ -631,18 +687,34 @@ def test_batches_that_do_not_serve_are_refused_in_one_sentence():
         play(game, make_optimisers(game), batch(count=3), 0)
     with pytest.raises(ValueError, match="the batch has no 'strong'; it holds 'image'"):
         play(game, make_optimisers(game), {"image": batch()["image"]}, 0)
+    game = method(**JOINT, guide_every=4)
+    with pytest.raises(ValueError, match="the batch has 1 images; 4 domains need at least as many"):
+        play(game, make_optimisers(game), batch(count=1), 0)
+    with pytest.raises(ValueError, match=r"the images are \(8, 3, 32, 32\), their strong views \(8, 3, 32, 16\)"):
+        play(game, make_optimisers(game), batch() | {"strong": batch()["strong"][..., :16]}, 0)
+
+
+def test_a_nan_ends_a_training_with_the_term_and_the_step():
+    def make(position, rng):
+        given = batch(position)
+        given["image"][0, 0, 0, 0] = math.nan if position == 1 else 0.0
+        return given
+
+    with pytest.raises(TrainingError, match="the term 'information' is nan in step 1"):
+        fit(method(), Stream(make, seed=0), progress=False, precision="fp32")
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
         (lambda game, x: game.translate(x, "4"), "direction is '4'; expected one of 0, 1, 2, 3"),
+        (lambda game, x: game.translate(x, "3"), "domain 3 has no mean style: of late no image was sorted into it"),
         (lambda game, x: game.translate_like(x, x[:2]), "there are 2 references for 8 images; expected one"),
         (lambda game, x: game.translate_like(x * 9, x), r"expected \[-1, 1\]"),
         (lambda game, x: game.translate_like(x, x[:, :1]), r"expected float images \(N, 3, H, W\)"),
         (lambda game, x: game.restyle(x, torch.zeros(8, 3)), r"the codes are \(8, 3\); expected \(8, 4\)"),
         (lambda game, x: game.assign(x[:0]), "N > 0"),
-        (lambda game, x: game.translate(x[..., :31]), "multiples of 2"),
+        (lambda game, x: game.translate_like(x[..., :31], x), "multiples of 2"),
         (lambda game, x: information_loss(P, Q[:2]), "equal shapes"),
         (lambda game, x: information_loss(x, x), r"expected \(N, K\)"),
         (lambda game, x: contrastive_loss(P, Q, torch.zeros(2, 5)), r"expected \(N, style\) and \(M, style\)"),
