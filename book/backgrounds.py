@@ -301,7 +301,10 @@ plt.show()
 # \end{split}
 # $$
 #
-# It is 0 if the two have nothing to do with each other, for then $P_{ij} = P_i P_j$.
+# Here $H = -\sum_i P_i \ln P_i$ is the **entropy**: how uncertain one is about the pile. It is 0 for one sure pile and $\ln K$ for $K$ equally likely ones.
+# $H(\text{one} \mid \text{other})$ is the uncertainty that is left if one knows the other's pile. With the natural logarithm the unit is called *nat*.
+#
+# $I$ is 0 if the two have nothing to do with each other, for then $P_{ij} = P_i P_j$.
 # It is at most $\ln K$, and that needs two things: the two agree, up to the *names* of the piles, and all piles are used alike.
 # Agreement alone is cheap: two people who put everything on one pile always agree, and $I = 0$.
 #
@@ -325,12 +328,12 @@ plots.lines(curves, x="share of answers drawn by lot", y="mutual information (na
 # ## The contrastive loss, and its queue
 #
 # A network turns a picture into a code. How do you train it without labels?
-# Show it another view of the same picture, the **key**, among many pictures that are others, the **negatives**, and ask which one it is.
+# Show it another view of the same picture, the **key**, among views of other pictures, the **negatives**, and ask which one belongs to it.
 # That is a classification with one right answer, so its loss is the cross entropy of a softmax over inner products, divided by a **temperature** $\tau$ {cite:p}`he2020`.
 #
 # Somebody with no idea pays $\ln(1 + \text{negatives})$, and so does a network that gives every picture the same code.
-# More negatives make it harder. A **queue** of earlier batches' keys provides thousands at the price of one.
-# They come from a slow *momentum copy* of the network, so that old and new keys fit each other.
+# More negatives make it harder. A **queue** of earlier batches' keys provides thousands at the price of one batch.
+# All keys come from a slow *momentum copy* of the network, a moving average of its weights, so that old and new keys fit each other.
 #
 # Below, codes of length one: how near must the right key be? {ref}`Chapter 7 <t5>` needs the loss twice.
 
@@ -350,8 +353,8 @@ plots.lines(curves, x="cosine of query and key", y="loss (nats)")
 # (b15)=
 # ## AdaIN: style as mean and deviation
 #
-# In the maps of a convolutional network, *where* a channel is bright says what is where.
-# How bright it is *on average*, and how much it varies, says much about the look: light, colours, texture.
+# In the maps of a convolutional network, *where* a channel is active says what stands at which place.
+# How active it is *on average*, and how much it varies, says much about the look: light, colours, texture.
 # **Adaptive instance normalisation** {cite:p}`huang2017` takes both off every channel of a picture, and puts those of another in:
 #
 # $$
@@ -359,9 +362,9 @@ plots.lines(curves, x="cosine of query and key", y="loss (nats)")
 # $$
 #
 # It has no weights, and every place of a channel is treated alike: it cannot move anything.
-# A generator may also be *told* the two numbers of each channel, by a network that reads a style code; so does {ref}`chapter 7 <t2>`.
+# A generator may also be *told* the two numbers of each channel, by a network that reads a style code, as in {ref}`chapter 7 <t12>`.
 #
-# Below it is applied to the three channels of the picture itself: light and colours change owner, stripes do not. For these one needs the channels of a network.
+# Below it is applied to the three channels of the picture itself: the light and colours of the style picture arrive, its stripes would not. For those one needs the channels of a network.
 
 # %% mystnb={"image": {"alt": "Three animals: a content picture, a style picture taken at another hour, and the content with the style's mean and deviation of each colour: the same animal in the same pose, in the light of the other."}}
 herd_pictures = herd.evaluation("procedural", 64, count=24)["image"]
@@ -417,7 +420,7 @@ plt.show()
 # ## t-SNE, and what it does not mean
 #
 # Codes have many dimensions, a page has two.
-# t-SNE {cite:p}`maaten2008` places points on the page so that *neighbours stay neighbours*: each point has a bell around it that reaches about as many others as the **perplexity** says, and the picture should have the same neighbours.
+# t-SNE {cite:p}`maaten2008` places points on the page so that *neighbours stay neighbours*: each point looks for about as many neighbours as the **perplexity** says, and on the page it should have the same ones.
 #
 # So one may read who is next to whom.
 # One may not read how large an island is, how far two of them lie apart, or that there are islands at all: with a low perplexity even plain noise falls into clumps.
@@ -438,14 +441,16 @@ plt.show()
 # (b18)=
 # ## Piles without names: matching and NMI
 #
-# A network has sorted pictures into piles 1 to $K$; the truth has classes A to $K$. Which pile is A?
+# A network has sorted pictures into piles 1 to $K$; the truth has as many classes, A, B, C and so on. Which pile is A?
 # Count how often each pile meets each class, and choose the one-to-one matching with the most hits.
 # The **Hungarian method** {cite:p}`kuhn1955` finds the best without trying all $K!$.
 # The share of hits is the *clustering accuracy*. Since the matching was chosen to please, pure chance gets a little more than $1 / K$.
 #
 # If there are more piles than classes there is no such matching.
 # **NMI**, the {ref}`mutual information <b13>` of piles and classes divided by the mean of their entropies, needs none.
-# *Purity* lets every pile take its commonest class. Both grow when piles are divided, even by lot; purity faster.
+# *Purity* lets every pile take its commonest class, so dividing a pile never lowers it.
+# NMI does pay for division: if four right piles are each halved, it falls from 1 to $2 \ln 4 / (\ln 4 + \ln 8) = 0.8$.
+# But with few pictures in each pile even random piles have an NMI above 0, as the curves show.
 #
 # Below, 400 pictures of four classes, and piles that have nothing to do with them.
 

@@ -365,6 +365,7 @@ for own, its in zip(mine.parameters(), theirs, strict=True):
 torch.testing.assert_close(mine(heap[:4]), package(heap[:4]))
 
 # %% [markdown]
+# (t12)=
 # $G$ has two halves.
 # The encoder uses {term}`instance normalisation`, which takes mean and deviation off every channel; much of what we call style goes with them.
 # The decoder puts others in: **adaptive instance norm**, AdaIN {cite:p}`huang2017`, with numbers that a small network makes of the style code.
