@@ -21,6 +21,7 @@ from i2i_tutor.data.streams import Stream, epoch_indices, to_tensor
 
 Source = Literal["herd", "grocery_fruit"]
 SOURCES: tuple[str, ...] = get_args(Source)
+STRONG = {"herd": "animals", "grocery_fruit": "paper"}  # what strong views may do, unless told otherwise
 SMALLEST_PILE = 2  # pictures: a single one has no other to be told from
 EVERY = 4  # of the training pictures of a kind, every fourth is kept for tuning
 
@@ -39,11 +40,11 @@ def train(source: str, size: int, batch: int, seed: int, *, strong: str | None =
     Raises:
         ValueError: a wrong argument. DataError: the set is not there, or a photograph cannot be used.
     """
-    check_choice("source", source, SOURCES)
+    strong = _views(source, strong)
     if source == "herd":
-        return herd.train("procedural", size, batch, seed, strong=strong or "animals", ahead=ahead)
+        return herd.train("procedural", size, batch, seed, strong=strong, ahead=ahead)
     files = [path for kind in kinds(source) for path in _files(source, kind, "train")]
-    return _stream(files, size, batch, seed, strong or "paper", ahead, {"source": source})
+    return _stream(files, size, batch, seed, strong, ahead, {"source": source})
 
 
 def from_folder(
@@ -68,12 +69,11 @@ def evaluation(
     Raises:
         ValueError: a wrong argument. DataError: the set is not there, or a photograph cannot be used.
     """
-    check_choice("source", source, SOURCES)
+    strong = _views(source, strong)
     if source == "herd":
-        return herd.evaluation("procedural", size, split=split, count=count, strong=strong or "animals")
+        return herd.evaluation("procedural", size, split=split, count=count, strong=strong)
     check_whole("size", size, MIN_SIDE)
     check_choice("split", split, get_args(Split))
-    check_choice("strong", strong or "paper", tuple(views.STRENGTHS))
     found = [
         (place, number, path)
         for number, kind in enumerate(kinds(source))
@@ -83,7 +83,7 @@ def evaluation(
     image = to_tensor(stack([resize(read_rgb(path), size) for *_, path in found]))
     return {
         "image": image,
-        "strong": views.strong(image, views.STRENGTHS[strong or "paper"], np.random.default_rng(views.FIXED)),
+        "strong": views.strong(image, views.STRENGTHS[strong], np.random.default_rng(views.FIXED)),
         "domain": torch.tensor([number for _, number, _ in found]),
     }
 
@@ -99,6 +99,14 @@ def kinds(source: str) -> list[str]:
     if len(names) < 2:
         raise DataError(f"{root} holds {len(names)} folders; expected one for each kind, at least 2")
     return names
+
+
+def _views(source: str, strong: str | None) -> str:
+    """What the strong views of a set may do; None: what suits it."""
+    check_choice("source", source, SOURCES)
+    strong = STRONG[source] if strong is None else strong
+    check_choice("strong", strong, tuple(views.STRENGTHS))
+    return strong
 
 
 def _stream(

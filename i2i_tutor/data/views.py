@@ -67,9 +67,10 @@ def two(images: Tensor, strength: str, rng: np.random.Generator) -> Batch:
 
 
 def light(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """The images ``(N, 3, H, W)``, each mirrored with probability 1/2."""
-    mirrored = torch.from_numpy(rng.random(len(images)) < 0.5).view(-1, 1, 1, 1)
-    return torch.where(mirrored, images.flip(3), images)
+    """The images ``(N, 3, H, W)``, each mirrored with probability 1/2. Raises ValueError if they break the contract."""
+    check_images(images, 3)
+    mirrored = torch.from_numpy(rng.random(len(images)) < 0.5).to(images.device)
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def strong(images: Tensor, strength: Strength, rng: np.random.Generator) -> Tensor:
@@ -80,7 +81,7 @@ def strong(images: Tensor, strength: Strength, rng: np.random.Generator) -> Tens
     ValueError if the images break the data contract.
     """
     check_images(images, 3)
-    chance = torch.from_numpy(rng.random((len(images), DRAWS))).float()
+    chance = torch.from_numpy(rng.random((len(images), DRAWS))).to(images)
     grid = F.affine_grid(_placement(chance[:, :7], strength), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     return _recoloured((moved + 1) / 2, chance[:, 7:], strength) * 2 - 1
@@ -92,7 +93,7 @@ def _between(chance: Tensor, low: float, high: float) -> Tensor:
 
 def _placement(chance: Tensor, strength: Strength) -> Tensor:
     """From a pixel of the view to the place in the image that it shows, ``(N, 2, 3)`` in -1 to 1."""
-    mirror = torch.where(chance[:, 0] < 0.5, -1.0, 1.0)
+    mirror = 1 - 2 * (chance[:, 0] < 0.5).to(chance)  # -1 or 1
     angle, shear = (
         math.radians(degrees) * (2 * chance[:, place] - 1)
         for place, degrees in ((1, strength.rotation), (2, strength.shear))
@@ -120,8 +121,9 @@ def _recoloured(images: Tensor, chance: Tensor, strength: Strength) -> Tensor:
         turn = 2 * math.pi * strength.hue * (2 * chance[:, 6] - 1)
         amount = factor(chance[:, 5], strength.saturation).flatten()
         along, across = amount * turn.cos(), amount * turn.sin()
-        chroma = torch.zeros(len(images), 3, 3)
+        chroma = images.new_zeros(len(images), 3, 3)
         chroma[:, 0, 0], chroma[:, 1, 1], chroma[:, 2, 2] = 1, along, along
         chroma[:, 1, 2], chroma[:, 2, 1] = -across, across
-        images = torch.einsum("nij,njhw->nihw", YIQ.inverse() @ chroma @ YIQ, images)
+        turned = YIQ.inverse().to(images) @ chroma @ YIQ.to(images)  # torch inverts no half precision
+        images = torch.einsum("nij,njhw->nihw", turned, images)
     return images.clamp(0, 1)

@@ -19,6 +19,7 @@ from i2i_tutor.contract import (
     check_probability,
     check_same_shape,
     check_whole,
+    described,
     is_whole,
 )
 
@@ -94,9 +95,15 @@ def clustering_accuracy(truth: Tensor, clusters: Tensor, classes: int) -> float:
     Raises:
         ValueError: not such numbers.
     """
+    check_whole("classes", classes, 1)
     _check_clustering(truth, clusters)
     if len(outside := truth[(truth < 0) | (truth >= classes)]):
         raise ValueError(f"truth holds class {int(outside[0])}; expected 0 to {classes - 1}")
+    if len(outside := clusters[(clusters < 0) | (clusters >= classes)]):
+        raise ValueError(
+            f"clusters holds {int(outside[0])}, but there are {classes} classes; expected 0 to {classes - 1} "
+            "(purity and clustering_information take any number of clusters)"
+        )
     confusion, _ = relabelled(confusion_matrix(truth, clusters, classes))
     return float(confusion.diagonal().sum() / confusion.sum())
 
@@ -130,8 +137,7 @@ def clustering_information(truth: Tensor, clusters: Tensor) -> float:
 def _check_clustering(truth: Tensor, clusters: Tensor) -> None:
     for name, numbers in (("truth", truth), ("clusters", clusters)):
         if not is_whole(numbers) or numbers.ndim != 1 or not len(numbers):
-            got = f"{numbers.dtype} {tuple(numbers.shape)}" if isinstance(numbers, Tensor) else type(numbers).__name__
-            raise ValueError(f"{name} is {got}; expected integers (N,) with N > 0")
+            raise ValueError(f"{name} is {described(numbers)}; expected integers (N,) with N > 0")
     if truth.shape != clusters.shape:
         raise ValueError(f"there are {len(truth)} classes and {len(clusters)} clusters; expected one each for N images")
 

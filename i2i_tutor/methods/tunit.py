@@ -28,8 +28,15 @@ from torch.optim import Adam, Optimizer, RMSprop
 from i2i_tutor import losses
 from i2i_tutor.contract import check_floats, check_images, check_same_shape
 from i2i_tutor.methods.base import WEIGHT, WIDTH, AveragingRecipe, Method, OptimiserFactory, Scene, Terms, Turn
-from i2i_tutor.nn import GuidingNetwork, MovingAverage, MultiTaskDiscriminator, Queue, StyleGenerator
-from i2i_tutor.nn.guiding import LAYERS
+from i2i_tutor.nn import (
+    GuidingNetwork,
+    MovingAverage,
+    MultiTaskDiscriminator,
+    Queue,
+    StyleGenerator,
+    guiding,
+    multitask,
+)
 from i2i_tutor.nn.layers import frozen_statistics, in_mode, precise
 from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
@@ -38,6 +45,7 @@ KERNELS = {"paper": (7, 5), "small": (5, 3)}  # of the generator: at full size, 
 CODE_DECAY = 0.99  # of the mean style code of each domain
 FEWEST = 1e-6  # images a step, in a domain that has a mean style
 LEAST = 1e-10  # of a probability in a logarithm
+UNIT = 1e-4  # a unit code may be as much longer or shorter than 1
 Feedback = Literal["all", "no_adversarial", "no_style", "no_reconstruction", "none"]
 
 
@@ -84,7 +92,7 @@ class TUNITRecipe(AveragingRecipe):
     # The paper's target is the live code of the reference, the code's that of the momentum copy
     style_target: Annotated[Literal["momentum", "live"], "where the target of G's style loss comes from"] = "momentum"
     # The networks
-    guide_body: Annotated[Literal["vgg11", "small"], "of the guiding network: the paper's, or four layers"] = "vgg11"
+    guide_body: Annotated[guiding.Body, "of the guiding network: the paper's, or four layers"] = "vgg11"
     guide_base: Annotated[int, WIDTH, "channels of its first layer"] = 64
     heads: Annotated[int, Range(1, 100), "label heads, of which the best at the end of the warm-up answers"] = 1
     head_norm: Annotated[bool, "batch norm in front of the label heads"] = False
@@ -97,7 +105,7 @@ class TUNITRecipe(AveragingRecipe):
     residual: Annotated[float, Range(0, 10), "part of a residual branch that is added"] = 0.1
     first_norm: Annotated[bool, "instance norm behind the generator's first layer"] = True
     unit_scales: Annotated[bool, "the deviations that AdaIN puts in begin near 1"] = False
-    discriminator_body: Annotated[Literal["residual", "patches"], "the paper's, or strided layers"] = "residual"
+    discriminator_body: Annotated[multitask.Body, "the paper's, or strided layers"] = "residual"
     discriminator_base: Annotated[int, WIDTH, "channels of the discriminator's first layer"] = 64
 
     def __post_init__(self):
@@ -110,11 +118,12 @@ class TUNITRecipe(AveragingRecipe):
             raise ParameterError(f"queue is {self.queue}; it must hold the keys of a batch at least, {self.batch}")
         if self.translated > self.batch:
             raise ParameterError(f"translated is {self.translated}; a batch has {self.batch} images")
-        multiple, guide = 2**self.downs, 2 ** LAYERS[self.guide_body].count(0)
-        if self.size % multiple or self.size < max(16, 2 * multiple, guide):
+        multiple, guide = 2**self.downs, 2 ** guiding.LAYERS[self.guide_body].count(0)
+        smallest = max(multitask.SMALLEST, 2 * multiple, guide)
+        if self.size % multiple or self.size < smallest:
             raise ParameterError(
                 f"size is {self.size}; with downs={self.downs} and guide_body={self.guide_body!r} the networks need a "
-                f"multiple of {multiple}, at least {max(16, 2 * multiple, guide)}"
+                f"multiple of {multiple}, at least {smallest}"
             )
         if self.discriminator_body == "residual" and self.size.bit_count() != 1:
             raise ParameterError(f"size is {self.size}; the residual discriminator needs a power of 2")
@@ -316,10 +325,10 @@ class TUNIT(Method):
             [self.information(p[:, head], q[:, head], recipe.entropy) for head in range(recipe.heads)]
         )
         alone = self.alone(scene.step)
-        if alone:  # later the head that answers stays: each numbers the domains in its own way, and D goes by the numbers
+        if alone:  # later the head that answers stays: each numbers the domains in its own way, and D goes by them
             self.guide.remember(information.detach())
         scene.code = code[: len(image)]
-        scene.domain = p[:, self.guide.loss.argmin().view(1)].squeeze(1).argmax(1)
+        scene.domain = p[:, self.guide.head_losses.argmin().view(1)].squeeze(1).argmax(1)
         weight = 1.0 if alone else recipe.joint_weight
         style = self.contrast(scene.code, scene.key, self.queue.entries(), recipe.temperature)
         return {
@@ -451,9 +460,20 @@ class TUNIT(Method):
         return self.restyle(image, code.expand(len(image), -1))
 
     def restyle(self, image: Tensor, code: Tensor) -> Tensor:
-        """Each image in the style of a code ``(N, style)``, for example one between two that ``codes`` gave."""
+        """Each image in the style of a code ``(N, style)``, for example one between two that ``codes`` gave.
+
+        If the recipe says ``unit_codes``, a code of another length is scaled to 1: the straight way between two codes
+        leaves the sphere. A code of zeros has no direction and stays. Raises ValueError if images or codes do not fit
+        or hold what is no number.
+        """
         check_images(image, 3)
         check_floats(code)
+        code = code.to(image)
+        if not bool(code.isfinite().all()):
+            raise ValueError("the codes hold NaN or infinity; expected finite numbers")
+        if self.recipe.unit_codes:
+            right = (code.norm(dim=-1, keepdim=True) - 1).abs() < UNIT  # stay as they are, bit for bit
+            code = torch.where(right, code, F.normalize(code, dim=-1))
         with torch.no_grad(), in_mode(self, training=False):
             return self.averaged("generator")(image, self.scaled(code))
 

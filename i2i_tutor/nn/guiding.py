@@ -1,12 +1,12 @@
 """The guiding network of TUNIT: what domain an image belongs to, and in what style it is, from one body."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i2i_tutor.contract import check_input, check_whole
+from i2i_tutor.contract import check_choice, check_input, check_whole
 from i2i_tutor.nn.layers import initialise_kaiming, precise
 
 Body = Literal["vgg11", "small"]
@@ -20,8 +20,8 @@ class GuidingNetwork(nn.Module):
     """E of TUNIT: a VGG with batch norm, averaged over all places, and two linear heads on it.
 
     The label head gives the logits of K pseudo domains, the style head a style code. 9,296,778 weights with the
-    defaults. Instead of one label head there may be several, all trained alike; the one whose ``loss`` has been lowest
-    of late answers.
+    defaults. Instead of one label head there may be several, all trained alike; the one whose loss has been lowest of
+    late answers (``head_losses``).
 
     Args:
         domains: K.
@@ -36,7 +36,7 @@ class GuidingNetwork(nn.Module):
     ``(N, style)``, in fp32 at least. Raises ValueError if an image is too small.
     """
 
-    loss: Tensor
+    head_losses: Tensor
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class GuidingNetwork(nn.Module):
         super().__init__()
         for name, value in {"domains": domains, "style": style, "base": base, "heads": heads}.items():
             check_whole(name, value, 1)
+        check_choice("body", body, get_args(Body))
         self.domains, self.unit, self.smallest = domains, unit, 2 ** LAYERS[body].count(0)
         layers: list[nn.Module] = []
         width = 3
@@ -63,7 +64,7 @@ class GuidingNetwork(nn.Module):
         self.trunk = nn.Sequential(*layers)
         labels, self.style_head = nn.Linear(width, heads * domains), nn.Linear(width, style)
         self.label_head = nn.Sequential(*([nn.BatchNorm1d(width)] if head_norm else []), labels)
-        self.register_buffer("loss", torch.zeros(heads))
+        self.register_buffer("head_losses", torch.zeros(heads))
         initialise_kaiming(self.trunk, "fan_out")
         for head in (labels, self.style_head):
             nn.init.normal_(head.weight, 0.0, HEAD_STD)
@@ -89,8 +90,8 @@ class GuidingNetwork(nn.Module):
     @torch.no_grad()
     def remember(self, losses: Tensor) -> None:
         """Note the loss of each label head, ``(heads,)``, so that the best of late can answer."""
-        self.loss.lerp_(losses.to(self.loss.dtype), 1 - MEMORY)
+        self.head_losses.lerp_(losses.to(self.head_losses.dtype), 1 - MEMORY)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         logits, code = self.heads(self.features(image))
-        return logits.index_select(1, self.loss.argmin().view(1)).squeeze(1), code
+        return logits.index_select(1, self.head_losses.argmin().view(1)).squeeze(1), code

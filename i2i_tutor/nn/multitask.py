@@ -1,11 +1,11 @@
 """A discriminator of many tasks: one question for each domain, "is this a real image of it?", on one shared body."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from i2i_tutor.contract import check_input, check_whole, is_whole
+from i2i_tutor.contract import check_choice, check_input, check_whole, described, is_whole
 from i2i_tutor.nn.layers import initialise_kaiming, precise
 
 Body = Literal["residual", "patches"]
@@ -32,7 +32,7 @@ class FilterResponseNorm(nn.Module):
         return torch.maximum(self.scale * (x * (power + self.epsilon).rsqrt()) + self.shift, self.threshold)
 
 
-class Residual(nn.Module):
+class NormedResidual(nn.Module):
     """Norm, 3x3 convolution, norm, 3x3 convolution, beside a shortcut; half the size if ``halve``."""
 
     def __init__(self, width_in: int, width_out: int, halve: bool):
@@ -69,17 +69,19 @@ class MultiTaskDiscriminator(nn.Module):
         super().__init__()
         check_whole("domains", domains, 1)
         check_whole("base", base, 1)
-        fits = {"residual": size >= SMALLEST and size.bit_count() == 1, "patches": size >= SMALLEST and size % 8 == 0}
-        if not fits[body]:
+        check_choice("body", body, get_args(Body))
+        check_whole("size", size, SMALLEST)
+        fits = size.bit_count() == 1 if body == "residual" else size % 8 == 0
+        if not fits:
             wanted = "a power of 2" if body == "residual" else "a multiple of 8"
             raise ValueError(f"size is {size}; a discriminator of {body} needs {wanted}, at least {SMALLEST}")
-        self.size = size
+        self.size, self.domains = size, domains
         layers: list[nn.Module] = [nn.Conv2d(3, base, 3, padding=1)]
         width = base
         if body == "residual":
             while size > 4:
                 wider = min(2 * width, WIDEST)
-                layers += [Residual(width, width, halve=False), Residual(width, wider, halve=True)]
+                layers += [NormedResidual(width, width, halve=False), NormedResidual(width, wider, halve=True)]
                 size, width = size // 2, wider
             layers += [nn.LeakyReLU(0.2), nn.Conv2d(width, width, 4), nn.LeakyReLU(0.2), nn.Conv2d(width, domains, 1)]
         else:
@@ -95,5 +97,10 @@ class MultiTaskDiscriminator(nn.Module):
         if image.shape[-2:] != (self.size, self.size):
             raise ValueError(f"this discriminator takes images of {self.size}x{self.size}; got {tuple(image.shape)}")
         if not is_whole(domain) or domain.shape != image.shape[:1]:
-            raise ValueError(f"expected a domain number for each of {len(image)} images; got {domain!r:.60}")
-        return self.layers(image)[torch.arange(len(image), device=image.device), domain]
+            raise ValueError(f"expected a domain number for each of {len(image)} images; got {described(domain)}")
+        if domain.device.type == "cpu":  # elsewhere it would wait for the device
+            low, high = int(domain.min()), int(domain.max())
+            if low < 0 or high >= self.domains:
+                raise ValueError(f"the domains are numbers from {low} to {high}; expected 0 to {self.domains - 1}")
+        # Bytes are numbers here; to torch they would be a mask
+        return self.layers(image)[torch.arange(len(image), device=image.device), domain.long()]

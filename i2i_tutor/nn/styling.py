@@ -28,7 +28,7 @@ def _convolution(width_in: int, width_out: int, kernel: int, stride: int = 1) ->
     return nn.Conv2d(width_in, width_out, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
 
 
-class Residual(nn.Module):
+class StyledResidual(nn.Module):
     """Two 3x3 convolutions with instance norm, or AdaIN if numbers are given, of which a part is added to the input."""
 
     def __init__(self, width: int, part: float):
@@ -100,8 +100,8 @@ class StyleGenerator(nn.Module):
         for _ in range(downs):
             encoder += [_convolution(width, 2 * width, 4, 2), nn.InstanceNorm2d(2 * width), nn.ReLU()]
             width *= 2
-        self.encoder = nn.Sequential(*encoder, *(Residual(width, part) for _ in range(blocks)))
-        decoder: list[Residual | Upwards] = [Residual(width, part) for _ in range(blocks)]
+        self.encoder = nn.Sequential(*encoder, *(StyledResidual(width, part) for _ in range(blocks)))
+        decoder: list[StyledResidual | Upwards] = [StyledResidual(width, part) for _ in range(blocks)]
         for _ in range(downs):
             decoder.append(Upwards(width, inner))
             width //= 2

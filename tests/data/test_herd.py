@@ -148,8 +148,19 @@ def test_the_fingerprint_is_that_of_the_code_that_draws(monkeypatch, name):
         ({"pile": 1}, "pile is 1; expected a whole number from 2"),
         ({"pile": 2.5}, "pile is 2.5"),
         ({"meadow": 2.0}, "meadow is 2.0; expected a number from 0 to 1"),
+        ({"hours": 1}, "hours is 1; expected True or False"),
+        ({"plants": "no"}, "plants is 'no'; expected True or False"),
+        ({"plants": None}, "plants is None; expected True or False"),
+        ({"size": 256, "pile": 40_000}, "a pile of 40000 pictures of 256 px takes 7 GB of memory; at most 4 may"),
     ],
 )
 def test_a_wrong_argument_gets_one_sentence(wrong, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
         herd.train(**{"source": "procedural", "size": 16, "batch": 2, "seed": 0} | wrong)
+
+
+def test_a_pile_may_fill_four_gigabytes_and_no_more():
+    most = 4 * 2**30 // (256 * 256 * 3)
+    herd.train("procedural", 256, 2, 0, pile=most)  # nothing is drawn before the first batch
+    with pytest.raises(ValueError, match=r"GB of memory; at most 4 may"):
+        herd.train("procedural", 256, 2, 0, pile=most + 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from i2i_tutor.data import herd, safari, unlabelled
 from i2i_tutor.data.images import DataError, write_png
@@ -18,7 +19,10 @@ needs_fruit = pytest.mark.skipif(
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Three kinds, each of its own colour, eight training and two test photographs each, all of their own tone."""
+    """Three kinds, each of its own colour, eight training and two test photographs each, all of their own tone.
+
+    Beside the folders of the kinds lies a hidden one, as some programs leave them.
+    """
     root = tmp_path / "grocery_fruit"
     for number, kind in enumerate(("Apple", "Fig", "Plum")):
         for split, count in (("train", 8), ("test", 2)):
@@ -26,6 +30,7 @@ def made(tmp_path, monkeypatch):
                 image = np.zeros((20, 16, 3), np.uint8)
                 image[..., number] = 100 + 10 * place + 5 * (split == "test")
                 write_png(root / split / kind / f"{kind}_{place}.png", image)
+    write_png(root / "train" / ".cache" / "preview.png", np.full((20, 16, 3), 255, np.uint8))
     monkeypatch.setenv("I2I_DATA", str(tmp_path))
     return root
 
@@ -80,14 +85,40 @@ def test_a_folder_of_ones_own_is_a_pile(made):
     assert next(stream)["strong"].shape == (8, 3, 16, 16)
 
 
+def test_grey_pictures_become_three_equal_channels(tmp_path):
+    for place in range(3):
+        Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16) // (place + 1)).save(tmp_path / f"{place}.png")
+    images = next(unlabelled.from_folder(tmp_path, size=16, batch=3))["image"]
+    assert images.shape == (3, 3, 16, 16)
+    assert torch.equal(images, images[:, :1].expand(-1, 3, -1, -1))
+    assert images.std() > 0.3
+
+
+def test_a_damaged_picture_is_named_before_anything_is_trained(made):
+    path = made / "train" / "Fig" / "Fig_3.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"Fig_3\.png is damaged or cut short"):
+        unlabelled.from_folder(path.parent, size=16, batch=2)
+    with pytest.raises(DataError, match=r"Fig_3\.png is damaged or cut short"):
+        unlabelled.train("grocery_fruit", 16, 2, 0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [({"source": "nuts"}, "source is 'nuts'"), ({"size": 4}, "size is 4"), ({"batch": 0}, "batch is 0"),
-     ({"strong": "very"}, "strong is 'very'"), ({"seed": -1}, "seed is -1")],
+     ({"strong": "very"}, "strong is 'very'"), ({"strong": ""}, "strong is ''"), ({"seed": -1}, "seed is -1")],
 )  # fmt: skip
 def test_a_wrong_argument_gets_a_sentence(made, wrong, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
         unlabelled.train(**{"source": "grocery_fruit", "size": 16, "batch": 2, "seed": 0} | wrong)
+
+
+@pytest.mark.parametrize("source", unlabelled.SOURCES)
+def test_strong_views_of_no_name_are_refused_of_every_set(made, source):
+    for call in (unlabelled.train, unlabelled.evaluation):
+        numbers = (16, 2, 0) if call is unlabelled.train else (16,)
+        with pytest.raises(ValueError, match=r"^strong is ''; expected one of paper, animals, hues, places$"):
+            call(source, *numbers, strong="")
 
 
 def test_what_is_wrong_with_a_set_or_a_folder_gets_a_sentence(made, tmp_path, monkeypatch):

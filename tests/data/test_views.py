@@ -67,25 +67,54 @@ def test_shifts_go_as_far_as_they_may_in_both_directions():
         assert places.mean().abs() < 0.4
 
 
-def test_a_part_that_is_cut_out_is_enlarged_and_stays_inside():
-    ramp = torch.linspace(-1, 1, 64).expand(200, 3, 64, 64)
-    view = strong(ramp, Strength(area=(0.25, 0.25)))
-    spread = (view[..., -1] - view[..., 0]).abs()[:, 0, 0]
-    torch.testing.assert_close(spread, torch.full((200,), 1.0), rtol=0, atol=0.05)  # half of a side
-    edges = view[:, 0, 0, [0, -1]]
-    assert edges.min() < -0.9
-    assert edges.max() > 0.9
+def ramps(strength, count=200, size=64):
+    """What strong views show of a ramp from -1 to 1: its first and last values across, then of one that leads down."""
+    ramp = torch.linspace(-1, 1, size).expand(count, 3, size, size)
+    across, down = strong(ramp, strength)[:, 0, 0], strong(ramp.mT, strength)[:, 0, :, 0]
+    return across[:, [0, -1]], down[:, [0, -1]]
 
 
-def test_a_rotation_turns_as_far_as_it_may():
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_a_part_that_is_cut_out_is_enlarged_and_stays_inside(ratio):
+    found = ramps(Strength(area=(0.25, 0.25), ratio=(ratio, ratio)))
+    for ends, side in zip(found, (0.5 * ratio**0.5, 0.5 / ratio**0.5), strict=True):
+        shown = (ends[:, 1] - ends[:, 0]).abs() / 2
+        torch.testing.assert_close(shown, torch.full((200,), side), rtol=0, atol=0.025)
+        assert ends.min() < -0.9
+        assert ends.max() > 0.9
+
+
+def test_the_ratio_goes_as_far_as_it_may_and_leaves_the_area():
+    width, height = ((ends[:, 1] - ends[:, 0]).abs() / 2 for ends in ramps(Strength(area=(0.25, 0.25), ratio=(0.5, 2))))
+    for side in (width, height):
+        assert 0.34 < side.min() < 0.37
+        assert 0.69 < side.max() < 0.72
+    torch.testing.assert_close(width * height, torch.full((200,), 0.25), rtol=0, atol=0.02)
+
+
+def leaning(strength, upright=False):
+    """By how many degrees strong views turn a horizontal bar out of the level, or an upright one out of the upright."""
     bar = -torch.ones(300, 3, 65, 65)
     bar[..., 32, :] = 1
-    view = strong(bar, Strength(rotation=20))[:, 0]
+    view = strong(bar.mT if upright else bar, strength)[:, 0]
+    view = view.mT if upright else view
     axis = torch.arange(65.0) - 32
     height = ((view + 1) * axis[:, None]).sum(1) / (view + 1).sum(1)  # (N, 65)
-    slope = ((height * axis)[:, 20:45].sum(1) / axis[20:45].square().sum()).atan().rad2deg()
-    assert -21 < slope.min() < -17
-    assert 17 < slope.max() < 21
+    return ((height * axis)[:, 20:45].sum(1) / axis[20:45].square().sum()).atan().rad2deg()
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_rotation_turns_as_far_as_it_may(upright):
+    angles = leaning(Strength(rotation=20), upright)
+    assert -21 < angles.min() < -17
+    assert 17 < angles.max() < 21
+
+
+def test_a_shear_leans_what_is_upright_as_far_as_it_may_and_leaves_level_what_is_level():
+    angles = leaning(Strength(shear=10), upright=True)
+    assert -10.5 < angles.min() < -8.5
+    assert 8.5 < angles.max() < 10.5
+    assert leaning(Strength(shear=10)).abs().max() < 0.1
 
 
 def test_light_changes_all_channels_alike_and_gain_each_by_itself():
@@ -114,7 +143,28 @@ def test_contrast_keeps_the_mean_and_saturation_the_brightness():
         assert (view - image).abs().amax(dim=(1, 2, 3)).max() > 0.1
 
 
-def test_a_hue_leaves_grey_alone_and_a_whole_turn_changes_nothing():
+def chroma(strength):
+    """By how many degrees strong views turn a colour around the grey axis, and by what factor it gets away from it."""
+    colour = torch.tensor([0.3, 0.0, -0.1]).view(1, 3, 1, 1).expand(300, 3, 8, 8)
+    before, after = (
+        ((images[:, :, 0, 0] + 1) / 2 @ views.YIQ.T)[:, 1:] for images in (colour, strong(colour, strength))
+    )
+    angle, expected = (torch.atan2(pair[:, 1], pair[:, 0]).rad2deg() for pair in (after, before))
+    return (angle - expected + 180) % 360 - 180, after.norm(dim=1) / before.norm(dim=1)
+
+
+def test_hue_and_saturation_go_as_far_as_they_may_and_each_leaves_the_other():
+    angle, factor = chroma(Strength(hue=0.125))
+    assert -45.1 < angle.min() < -40
+    assert 40 < angle.max() < 45.1
+    torch.testing.assert_close(factor, torch.ones(300), rtol=0, atol=1e-3)
+    angle, factor = chroma(Strength(saturation=0.4))
+    assert 0.599 < factor.min() < 0.65
+    assert 1.35 < factor.max() < 1.401
+    assert angle.abs().max() < 0.1
+
+
+def test_a_hue_leaves_grey_alone():
     grey = torch.linspace(-0.5, 0.5, 8).expand(4, 3, 8, 8)
     mirrored(strong(grey, Strength(hue=0.5)), grey)
     assert not torch.allclose(strong(images(4), Strength(hue=0.5)), strong(images(4), STILL), atol=0.05)
@@ -128,7 +178,19 @@ def test_the_strengths_are_what_they_are_called():
     assert STRENGTHS["animals"].hue == STRENGTHS["animals"].saturation == 0
 
 
-@pytest.mark.parametrize("wrong", [images() * 9, images()[:, :1], images()[:0], None])
+@pytest.mark.parametrize(("dtype", "far"), [(torch.double, 1e-4), (torch.half, 0.2)])
+@pytest.mark.parametrize("name", STRENGTHS)
+def test_a_view_is_of_the_same_kind_of_float_as_its_image(name, dtype, far):
+    image = dots(8) * 0.6
+    expected = views.two(image, name, np.random.default_rng(0))
+    found = views.two(image.to(dtype), name, np.random.default_rng(0))
+    for key, view in found.items():
+        assert view.dtype == dtype
+        torch.testing.assert_close(view.float(), expected[key], rtol=0, atol=far)
+
+
+@pytest.mark.parametrize("wrong", [images() * 9, images()[:, :1], images()[:0], images().byte(), None])
 def test_what_is_no_image_is_refused(wrong):
-    with pytest.raises(ValueError, match="expected"):
-        strong(wrong, STILL)
+    for view in (views.light, lambda given, rng: views.strong(given, STILL, rng)):
+        with pytest.raises(ValueError, match="expected"):
+            view(wrong, np.random.default_rng(0))

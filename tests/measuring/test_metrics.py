@@ -400,10 +400,19 @@ def test_what_has_nothing_to_do_with_the_classes_has_no_information():
 
 def test_more_clusters_than_classes_are_refused_where_there_is_no_matching():
     many = torch.arange(12)
-    with pytest.raises(ValueError, match="the prediction holds class 4; expected 0 to 3"):
+    said = r"^clusters holds 4, but there are 4 classes; expected 0 to 3 \(purity and clustering_information take any"
+    with pytest.raises(ValueError, match=said):
         metrics.clustering_accuracy(TRUTH, many, 4)
     assert metrics.purity(TRUTH, many) == 1
     assert 0 < metrics.clustering_information(TRUTH, many) < 1
+
+
+def test_of_fewer_clusters_than_classes_some_classes_get_none():
+    few = TRUTH // 2
+    assert metrics.clustering_accuracy(TRUTH, few, 4) == 0.5
+    assert metrics.purity(TRUTH, few) == 0.5
+    # H(classes) = 2 ln 2, H(clusters) = ln 2 = I
+    assert metrics.clustering_information(TRUTH, few) == pytest.approx(2 * 1 / (2 + 1))
 
 
 @pytest.mark.parametrize(
@@ -411,9 +420,10 @@ def test_more_clusters_than_classes_are_refused_where_there_is_no_matching():
     [
         (TRUTH, TRUTH[:5], "there are 12 classes and 5 clusters"),
         (TRUTH.float(), TRUTH, r"truth is torch.float32 \(12,\); expected integers"),
-        (TRUTH, None, "clusters is NoneType; expected integers"),
+        (TRUTH, None, "clusters is the NoneType None; expected integers"),
         (TRUTH[:0], TRUTH[:0], "expected integers .N,. with N > 0"),
         (TRUTH + 1, TRUTH, "truth holds class 4; expected 0 to 3"),
+        (TRUTH, TRUTH - 1, "clusters holds -1, but there are 4 classes; expected 0 to 3"),
     ],
 )
 def test_what_are_no_clusters_is_refused_in_one_sentence(truth, clusters, sentence):

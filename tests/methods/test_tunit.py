@@ -99,7 +99,7 @@ def test_the_paper_profile_is_the_papers():
     assert (recipe.weight_information, recipe.weight_style, recipe.joint_weight, recipe.entropy) == (5, 1, 0.1, 1)
     assert (recipe.weight_reconstruction, recipe.weight_generator_style) == (0.1, 0.01)
     assert (recipe.r1, recipe.r1_every, recipe.guide_every) == (10, 1, 1)
-    assert {recipe.rates()(step) for step in (0, 64_999, 65_000, 199_999)} == {1.0}
+    assert {game.rates()(step) for step in (0, 64_999, 65_000, 199_999)} == {1.0}
 
 
 def test_who_moves_the_networks_and_how_fast():
@@ -119,6 +119,13 @@ def test_who_moves_the_networks_and_how_fast():
 def test_the_guide_learns_faster_alone():
     game = method(steps=10, warm_up=0.5, warm_up_rate=4.0)
     assert [game.rates()(step) for step in (0, 4, 5, 9)] == [4, 4, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "part", "expected"), [(5, 0.5, 2), (100, 0.29, 29), (1, 0.6, 0), (8, 0.0, 0), (8, 1.0, 8)]
+)
+def test_the_steps_of_the_warm_up_are_rounded_down(steps, part, expected):
+    assert replace(TINY, steps=steps, warm_up=part).warm_up_steps == expected
 
 
 # --- mutual information --------------------------------------------------------------------------------------------
@@ -317,7 +324,7 @@ def test_the_head_that_answers_is_chosen_in_the_warm_up_and_stays():
     seen = []
     for step in range(6):
         play(game, optimisers, batch(step), step)
-        seen.append(game.guide.loss.clone())
+        seen.append(game.guide.head_losses.clone())
     assert not any(torch.equal(*pair) for pair in pairwise(seen[:3]))
     assert all(torch.equal(losses, seen[2]) for losses in seen[3:])
 
@@ -326,13 +333,27 @@ def test_each_turn_moves_its_own_networks_and_nobody_else():
     game = method(**JOINT)
     optimisers, scene = make_optimisers(game), scene_of(game)
     for turn in game.begin(0):
-        before = weights(game)
+        before, generator = weights(game), deepcopy(game.generator.state_dict())
         movers = [p for name in turn.moves for p in getattr(game, name).parameters()]
         summed(getattr(game, turn.loss)(scene)).backward(inputs=movers)
         for name in turn.moves:
             optimisers[name].step()
             optimisers[name].zero_grad()
         assert moved(game, before) == set(turn.moves)
+        same = [torch.equal(value, generator[name]) for name, value in game.generator.state_dict().items()]
+        assert all(same) == ("generator" not in turn.moves)  # D's turn runs it, and leaves its buffers as well
+
+
+def test_a_joint_step_without_the_guides_turn_pushes_no_key():
+    game = method(**JOINT, guide_every=2)
+    optimisers, held = make_optimisers(game), []
+    for step in range(4):
+        before = game.queue.entries()
+        terms = play(game, optimisers, batch(step), step)
+        held.append(len(game.queue.entries()))
+        assert ("information" in terms) == (step % 2 == 1)
+        assert torch.equal(game.queue.entries(), before) == (step % 2 == 0)
+    assert held == [0, 8, 8, 16]
 
 
 @pytest.mark.parametrize("plain", [{}, PLAIN])
@@ -502,7 +523,7 @@ def test_a_step_is_that_of_plain_pytorch():
     for name in NETWORKS:
         theirs = getattr(mine, name).state_dict()
         for part, value in getattr(game, name).state_dict().items():
-            if part != "loss":
+            if part != "head_losses":
                 torch.testing.assert_close(value, theirs[part], rtol=1e-6, atol=1e-9, msg=f"{name}.{part}")
     torch.testing.assert_close(game.queue.entries()[-8:], key)
 
@@ -596,7 +617,7 @@ def test_a_training_that_is_given_more_steps_does_not_fall_back_into_its_warm_up
     longer, history = run(steps=12)
     assert history.at["discriminator"] == list(range(2, 12))
     assert int(longer.joint_since) == 2
-    assert torch.equal(longer.guide.loss, short.guide.loss)
+    assert torch.equal(longer.guide.head_losses, short.guide.head_losses)
     assert [longer.rates()(step) for step in (4, 5)] == [1, 1]
 
 
@@ -639,6 +660,24 @@ def test_a_picture_is_put_into_the_style_of_a_reference_a_code_or_a_domain(avera
     assert torch.equal(game.assign(image), probabilities)
     assert all(torch.equal(value, before[name]) for name, value in game.state_dict().items())
     assert all(module.training for module in game.modules())
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_a_unit_code_between_two_is_as_long_as_they_are(unit):
+    game, image, given = method(unit_codes=unit), batch()["image"], []
+    game.averaged("generator").register_forward_pre_hook(lambda _, arguments: given.append(arguments[1]))
+    code = F.normalize(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)))
+    between = torch.lerp(code, code.roll(1, 0), 0.5)
+    assert between.norm(dim=1).max() < 0.99
+    as_it_is = code, code * 1.00005, torch.zeros(8, 4)
+    others = between, 3 * between, between.double()
+    for one in as_it_is + others:
+        game.restyle(image, one)
+    assert all(one.dtype == torch.float32 for one in given)
+    long = 2 if unit else 1  # as long as a random code of 4
+    assert all(torch.equal(found, long * one) for found, one in zip(given, as_it_is, strict=False))
+    for found, one in zip(given[3:], others, strict=True):
+        torch.testing.assert_close(found, 2 * F.normalize(between) if unit else one.float())
 
 
 def test_the_command_gives_pictures_the_mean_style_of_a_domain(tmp_path):
@@ -713,6 +752,8 @@ def test_a_nan_ends_a_training_with_the_term_and_the_step():
         (lambda game, x: game.translate_like(x * 9, x), r"expected \[-1, 1\]"),
         (lambda game, x: game.translate_like(x, x[:, :1]), r"expected float images \(N, 3, H, W\)"),
         (lambda game, x: game.restyle(x, torch.zeros(8, 3)), r"the codes are \(8, 3\); expected \(8, 4\)"),
+        (lambda game, x: game.restyle(x, torch.full((8, 4), math.nan)), "the codes hold NaN or infinity; expected"),
+        (lambda game, x: game.restyle(x, None), "expected a float tensor that is not empty; got the NoneType None"),
         (lambda game, x: game.assign(x[:0]), "N > 0"),
         (lambda game, x: game.translate_like(x[..., :31], x), "multiples of 2"),
         (lambda game, x: information_loss(P, Q[:2]), "equal shapes"),

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from i2i_tutor.nn import GuidingNetwork, MultiTaskDiscriminator, StyleGenerator, count_parameters
-from i2i_tutor.nn.multitask import FilterResponseNorm, Residual
-from i2i_tutor.nn.styling import Residual as StyledResidual
-from i2i_tutor.nn.styling import adain
+from i2i_tutor.nn.multitask import FilterResponseNorm, NormedResidual
+from i2i_tutor.nn.styling import StyledResidual, adain
 
 SMALL = {"style": 6, "base": 4, "downs": 1, "blocks": 1, "hidden": 8}
 
@@ -45,7 +44,7 @@ def test_the_official_numbers_part_by_part_and_as_functions_of_k():
             assert count_parameters(GuidingNetwork(k)) == 9_225_984 + 65_664 + 513 * k
             assert count_parameters(MultiTaskDiscriminator(k)) == 70_924_992 + 1025 * k
         e = GuidingNetwork()
-        assert sum(b.numel() for name, b in e.named_buffers() if name != "loss") == 5512
+        assert sum(b.numel() for name, b in e.named_buffers() if name != "head_losses") == 5512
         assert g(torch.zeros(2, 3, 128, 128), torch.zeros(2, 128)).shape == (2, 3, 128, 128)
         assert g.encode(torch.zeros(2, 3, 128, 128)).shape == (2, 512, 16, 16)
         logits = MultiTaskDiscriminator()(torch.zeros(2, 3, 128, 128), torch.zeros(2, dtype=torch.long))
@@ -140,12 +139,12 @@ def test_a_fresh_filter_response_norm_is_a_relu_that_no_positive_factor_changes(
 
 
 def test_an_idle_branch_leaves_the_shortcut():
-    x, block = torch.randn(2, 4, 8, 8), Residual(4, 4, halve=False)
+    x, block = torch.randn(2, 4, 8, 8), NormedResidual(4, 4, halve=False)
     last = block.branch[-1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     torch.testing.assert_close(block(x), x * 0.5**0.5)
-    assert Residual(4, 6, halve=True)(x).shape == (2, 6, 4, 4)
+    assert NormedResidual(4, 6, halve=True)(x).shape == (2, 6, 4, 4)
 
 
 @pytest.mark.parametrize("body", ["residual", "patches"])
@@ -155,6 +154,7 @@ def test_each_image_is_judged_by_the_output_of_its_domain_alone(body):
     logits = d(image, domain)
     everything = d.layers(image)  # (N, K, h, w)
     assert torch.equal(logits, torch.stack([everything[n, k] for n, k in enumerate(domain)]))
+    assert torch.equal(d(image, domain.byte()), logits)  # numbers, not a mask
     order = torch.tensor([2, 0, 1])
     torch.testing.assert_close(d(image[order], domain[order]), logits[order])
     logits.sum().backward()
@@ -200,9 +200,17 @@ def test_of_several_label_heads_the_one_with_the_lowest_loss_of_late_answers():
         (lambda: StyleGenerator(**SMALL | {"downs": 0}), "downs is 0"),
         (lambda: MultiTaskDiscriminator(size=48), "size is 48; a discriminator of residual needs a power of 2"),
         (lambda: MultiTaskDiscriminator(size=20, body="patches"), "size is 20; .* a multiple of 8"),
+        (lambda: MultiTaskDiscriminator(size=8), "size is 8; expected a whole number of at least 16"),
+        (lambda: MultiTaskDiscriminator(size=32.0), "size is 32.0; expected a whole number"),
+        (lambda: MultiTaskDiscriminator(size="32"), "size is '32'; expected a whole number"),
+        (lambda: MultiTaskDiscriminator(body="vgg11"), "body is 'vgg11'; expected one of residual, patches"),
+        (lambda: GuidingNetwork(body="patches"), "body is 'patches'; expected one of vgg11, small"),
         (lambda: MultiTaskDiscriminator(2, 32, 2)(images(size=64), torch.zeros(3)), "32x32; got"),
         (lambda: MultiTaskDiscriminator(2, 32, 2)(images(), torch.zeros(3)), "a domain number for each of 3 images"),
         (lambda: MultiTaskDiscriminator(2, 32, 2)(images(), torch.zeros(2).long()), "a domain number for each of 3"),
+        (lambda: MultiTaskDiscriminator(2, 32, 2)(images(), torch.zeros(3, 99)), r"got torch.float32 \(3, 99\)$"),
+        (lambda: MultiTaskDiscriminator(2, 32, 2)(images(), torch.tensor([0, 1, -1])), "from -1 to 1; expected 0 to 1"),
+        (lambda: MultiTaskDiscriminator(4, 32, 2)(images(), torch.tensor([0, 9, 1])), "from 0 to 9; expected 0 to 3"),
         (lambda: GuidingNetwork(2, 4, 2)(images(size=16)), "at least 32x32 pixels; the image is 16x16"),
         (lambda: GuidingNetwork(heads=0), "heads is 0"),
     ],
