@@ -15,7 +15,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from i2i_tutor.contract import Batch, Split, check_choice, check_count, check_probability, check_whole
 from i2i_tutor.data import safari, views
