@@ -34,7 +34,7 @@ def test_a_prediction_outside_the_classes_is_refused_and_counted_nowhere():
             metrics.confusion_matrix(*maps, 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(0, 1000))
 def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes, seed):
     draw = torch.Generator().manual_seed(seed)
@@ -47,7 +47,7 @@ def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes
     assert scores["class_iou"] <= scores["class_accuracy"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(5)), st.integers(0, 1000))
 def test_renaming_undoes_a_permutation_and_never_makes_anything_worse(order, seed):
     draw = torch.Generator().manual_seed(seed)
@@ -374,7 +374,7 @@ def test_the_power_of_a_wave_is_found_in_its_octave_and_grows_with_the_square_of
 TRUTH = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(4)))
 def test_the_names_of_clusters_do_not_matter(names):
     renamed = torch.tensor(names)[TRUTH]

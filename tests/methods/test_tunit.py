@@ -164,7 +164,7 @@ def test_a_greater_weight_of_the_entropies_rewards_even_domains_alone():
         assert difference == pytest.approx(-2 * 0.5 * entropy, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 9))
 def test_mutual_information_is_symmetric_between_0_and_ln_k(seed, domains, count):
     draw = torch.Generator().manual_seed(seed)
