@@ -468,7 +468,10 @@ plots.grid(columns, "Which of these changes leaves the coat, and which the hour?
 # So one asks for more, following IIC {cite:p}`ji2019`: that the domain of one view *tells as much as possible* about that of the other, their {term}`mutual information`
 #
 # $$
-# I(p, p^+) = H(p) - H(p \mid p^+) = \sum_{i,j} P_{ij} \ln \frac{P_{ij}}{P_i P_j} .
+# \begin{split}
+# I(p, p^+) &= H(p) - H(p \mid p^+) \\
+# &= \sum_{i,j} P_{ij} \ln \frac{P_{ij}}{P_i P_j} .
+# \end{split}
 # $$ (tunit-information)
 #
 # In words: $P_{ij}$ says how often one view is put on pile $i$ and the other on pile $j$; $P_i$ and $P_j$ are its sums over rows and columns.
