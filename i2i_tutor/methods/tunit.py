@@ -341,7 +341,7 @@ class TUNIT(Method):
 
         A fake has the content of its image and the style of its reference; a reconstruction both of its image.
         """
-        with self.guiding():
+        with in_mode(self.guide, training=self.learns):
             logits, scene.code = self.guide(scene.image)
         scene.domain = logits.argmax(1)
         scene.content = self.generator.encode(scene.image)
@@ -413,14 +413,14 @@ class TUNIT(Method):
             still = {name: weight.detach() for name, weight in self.guide.named_parameters()}
             return functional_call(self.guide, still, images)[1]
 
-    def guiding(self) -> AbstractContextManager[None]:
-        """The mode in which E names domains and codes: if it no longer learns, that of an answer."""
-        return in_mode(self.guide, training=self.guide.training and self.recipe.feedback != "none")
+    @property
+    def learns(self) -> bool:
+        """Whether E learns in the joint phase; if not, it answers as it would in a translation."""
+        return self.guide.training and self.recipe.feedback != "none"
 
     def looking(self, network: nn.Module) -> AbstractContextManager[None]:
-        """The same for a network whose batch norms are not to remember what it sees now."""
-        learns = self.guide.training and self.recipe.feedback != "none"
-        return frozen_statistics(network) if learns else in_mode(network, training=False)
+        """The mode in which E or E' reads an image that its batch norms are not to remember."""
+        return frozen_statistics(network) if self.learns else in_mode(network, training=False)
 
     def end(self, scene: Scene) -> None:
         """Keys into the queue, E' towards E, and the codes of this step into the mean code of each domain."""
