@@ -21,12 +21,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+from sklearn.manifold import TSNE
 from torch import nn
 
 from i2i_tutor import plots
-from i2i_tutor.data import adaptation, objects, safari, streets
+from i2i_tutor.data import adaptation, herd, objects, safari, streets
 from i2i_tutor.data.streams import to_tensor
+from i2i_tutor.measuring import metrics
 from i2i_tutor.nn import PatchGAN, UNet
 
 torch.manual_seed(0)
@@ -395,6 +398,96 @@ for axis, (name, made) in zip(axes, answers.items(), strict=True):
 plt.show()
 
 # %% [markdown]
+# (b13)=
+# ## Mutual information: what one answer tells about another
+#
+# Two people sort the same pictures into $K$ piles.
+# How much does the pile of one tell about the pile of the other? Count how often each pair of piles occurs, $P_{ij}$, and take
+#
+# $$
+# \begin{split}
+# I &= \sum_{ij} P_{ij} \ln \frac{P_{ij}}{P_i P_j} \\
+# &= H(\text{one}) - H(\text{one} \mid \text{other}) .
+# \end{split}
+# $$
+#
+# Here $H = -\sum_i P_i \ln P_i$ is the **entropy**: how uncertain one is about the pile. It is 0 for one sure pile and $\ln K$ for $K$ equally likely ones.
+# $H(\text{one} \mid \text{other})$ is the uncertainty that is left if one knows the other's pile. With the natural logarithm the unit is called *nat*.
+#
+# $I$ is 0 if the two have nothing to do with each other, for then $P_{ij} = P_i P_j$.
+# It is at most $\ln K$, and that needs two things: the two agree, up to the *names* of the piles, and all piles are used alike.
+# Agreement alone is cheap: two people who put everything on one pile always agree, and $I = 0$.
+#
+# Below, a share of the second person's answers is drawn by lot.
+# {ref}`Chapter 7 <t4>` maximises $I$ between two views of a picture.
+
+# %% mystnb={"image": {"alt": "Three falling curves of mutual information against the share of answers drawn by lot. With four even piles it falls from ln 4 to 0, with one pile of 85 percent from a lower value, with a single pile it is 0 throughout."}}
+shares = np.linspace(0, 1, 50)
+sizes = {"four even piles": [0.25] * 4, "one of 85 %": [0.85, 0.05, 0.05, 0.05], "one pile": [1, 0, 0, 0]}
+curves = {}
+for name, size in sizes.items():
+    p = np.array(size)
+    independent = np.outer(p, p)
+    joints = [(1 - share) * np.diag(p) + share * independent for share in shares]
+    terms = [np.where(j > 0, j * np.log(np.where(j > 0, j / independent.clip(1e-12), 1)), 0) for j in joints]
+    curves[name] = shares, [term.sum() for term in terms]
+plots.lines(curves, x="share of answers drawn by lot", y="mutual information (nats)")
+
+# %% [markdown]
+# (b14)=
+# ## The contrastive loss, and its queue
+#
+# A network turns a picture into a code. How do you train it without labels?
+# Show it another view of the same picture, the **key**, among views of other pictures, the **negatives**, and ask which one belongs to it.
+# That is a classification with one right answer, so its loss is the cross entropy of a softmax over inner products, divided by a **temperature** $\tau$ {cite:p}`he2020`.
+#
+# Somebody with no idea pays $\ln(1 + \text{negatives})$, and so does a network that gives every picture the same code.
+# More negatives make it harder. A **queue** of earlier batches' keys provides thousands at the price of one batch.
+# All keys come from a slow *momentum copy* of the network, a moving average of its weights, so that old and new keys fit each other.
+#
+# Below, codes of length one: how near must the right key be? {ref}`Chapter 7 <t5>` needs the loss twice.
+
+# %% mystnb={"image": {"alt": "Curves of the contrastive loss against the cosine between query and key, for two temperatures and two numbers of negatives. All fall; with the lower temperature they fall to nearly 0, with more negatives they begin higher."}}
+cosines = np.linspace(-1, 1, 100)
+curves = {}
+for temperature in (0.07, 0.5):
+    for negatives in (32, 1024):
+        codes = F.normalize(torch.randn(negatives, 32), dim=1)
+        query = F.normalize(torch.randn(1, 32), dim=1)
+        wrong = (query @ codes.T / temperature).logsumexp(1)
+        right = torch.from_numpy(cosines) / temperature
+        curves[f"τ = {temperature}, {negatives} negatives"] = cosines, torch.logaddexp(wrong, right) - right
+plots.lines(curves, x="cosine of query and key", y="loss (nats)")
+
+# %% [markdown]
+# (b15)=
+# ## AdaIN: style as mean and deviation
+#
+# In the maps of a convolutional network, *where* a channel is active says what stands at which place.
+# How active it is *on average*, and how much it varies, says much about the look: light, colours, texture.
+# **Adaptive instance normalisation** {cite:p}`huang2017` takes both off every channel of a picture, and puts those of another in:
+#
+# $$
+# \operatorname{AdaIN}(x, y) = \sigma(y) \, \frac{x - \mu(x)}{\sigma(x)} + \mu(y) .
+# $$
+#
+# It has no weights, and every place of a channel is treated alike: it cannot move anything.
+# A generator may also be *told* the two numbers of each channel, by a network that reads a style code, as in {ref}`chapter 7 <t12>`.
+#
+# Below it is applied to the three channels of the picture itself: the light and colours of the style picture arrive, its stripes would not. For those one needs the channels of a network.
+
+# %% mystnb={"image": {"alt": "Three animals: a content picture, a style picture taken at another hour, and the content with the style's mean and deviation of each colour: the same animal in the same pose, in the light of the other."}}
+herd_pictures = herd.evaluation("procedural", 64, count=24)["image"]
+light = herd_pictures.mean((1, 2, 3)).argsort()
+content, style = herd_pictures[light[-1:]], herd_pictures[light[:1]]
+means, deviations = (
+    [x.mean((2, 3), keepdim=True) for x in (content, style)],
+    [x.std((2, 3), keepdim=True) for x in (content, style)],
+)
+mixed = (content - means[0]) / deviations[0] * deviations[1] + means[1]
+plots.grid({"content": content, "style": style, "AdaIN": mixed.clamp(-1, 1)}, "Whose light, and whose animal?")
+
+# %% [markdown]
 # (b16)=
 # ## FID and KID: comparing crowds, not pictures
 #
@@ -431,6 +524,78 @@ axis.axhline(0, color="grey", linewidth=0.8)
 axis.set(xlabel="pictures in each set", ylabel="measured distance")
 axis.legend()
 plt.show()
+
+# %% [markdown]
+# (b17)=
+# ## t-SNE, and what it does not mean
+#
+# Codes have many dimensions, a page has two.
+# t-SNE {cite:p}`maaten2008` places points on the page so that *neighbours stay neighbours*: each point looks for about as many neighbours as the **perplexity** says, and on the page it should have the same ones.
+#
+# So one may read who is next to whom.
+# One may not read how large an island is, how far two of them lie apart, or that there are islands at all: with a low perplexity even plain noise falls into clumps.
+# Before you believe a picture, draw it with several perplexities and seeds, and colour it by something that the codes were *not* made of.
+#
+# Below, points of one single cloud. {ref}`Chapter 7 <t11>` draws style codes like this.
+
+# %% mystnb={"image": {"alt": "Three t-SNE maps of the same noise. With perplexity 3 it falls into many little clumps and gaps; with 15 and 60 it fills one disc evenly."}}
+noise = np.random.default_rng(0).normal(size=(200, 20))
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.3))
+for axis, perplexity in zip(axes, (3, 15, 60), strict=True):
+    placed = TSNE(perplexity=perplexity, random_state=0).fit_transform(noise)
+    axis.plot(*placed.T, ".", markersize=3)
+    axis.set(title=f"perplexity {perplexity}", xticks=[], yticks=[])
+plt.show()
+
+# %% [markdown]
+# (b18)=
+# ## Piles without names: matching and NMI
+#
+# A network has sorted pictures into piles 1 to $K$; the truth has as many classes, A, B, C and so on. Which pile is A?
+# Count how often each pile meets each class, and choose the one-to-one matching with the most hits.
+# The **Hungarian method** {cite:p}`kuhn1955` finds the best without trying all $K!$.
+# The share of hits is the *clustering accuracy*. Since the matching was chosen to please, pure chance gets a little more than $1 / K$.
+#
+# If there are more piles than classes there is no such matching.
+# **NMI**, the {ref}`mutual information <b13>` of piles and classes divided by the mean of their entropies, needs none.
+# *Purity* lets every pile take its commonest class, so dividing a pile never lowers it.
+# NMI does pay for division: if four right piles are each halved, it falls from 1 to $2 \ln 4 / (\ln 4 + \ln 8) = 0.8$.
+# But with few pictures in each pile even random piles have an NMI above 0, as the curves show.
+#
+# Below, 400 pictures of four classes, and piles that have nothing to do with them.
+
+# %% mystnb={"image": {"alt": "Purity, NMI and matched accuracy of random piles against their number. Purity climbs with every doubling, NMI climbs later and less; accuracy, a short dash, exists at four piles alone, a little above a quarter."}}
+rng = np.random.default_rng(0)
+truth = torch.arange(400) % 4
+numbers = [2, 4, 8, 16, 32, 64, 128, 256]
+drawn_piles = {k: torch.from_numpy(rng.integers(0, k, 400)) for k in numbers}
+scores = {"purity": metrics.purity, "NMI": metrics.clustering_information}
+curves = {name: (numbers, [score(truth, drawn_piles[k]) for k in numbers]) for name, score in scores.items()}
+curves["accuracy, matched"] = [3.3, 4.8], [metrics.clustering_accuracy(truth, drawn_piles[4], 4)] * 2
+plots.lines(curves, x="number of random piles", y="score", log="x")
+
+# %% [markdown]
+# (b19)=
+# ## Choosing K, and what a probability is worth
+#
+# How many kinds are there? K-means answers with whatever $K$ it is given. Its error falls with every further centre, down to 0 with one centre for each point, so the error cannot choose.
+# One looks for an *elbow*, where more centres stop helping; many heaps have none.
+# Mutual information does not choose either: its largest value, $\ln K$, grows with $K$.
+#
+# Assignments may be **soft**: each picture belongs to pile $i$ with a probability, by a softmax of scores. Then there is a gradient, and a network can learn to sort.
+# But a softmax is only positive numbers with sum 1. That it says 0.99 does not mean that it is right 99 times of 100; a sharper temperature says 0.9999 about the same scores.
+#
+# Below, four clouds, first far apart and then closer. {ref}`Chapter 7 <t3>` sets $K$ by hand.
+
+# %% mystnb={"image": {"alt": "Error of k-means against K for four clouds. Far apart, the curve has a sharp elbow at four; close together, it bends smoothly and no elbow is to be seen."}}
+rng = np.random.default_rng(0)
+corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)]).repeat(50, axis=0)
+curves = {}
+for name, width in (("far apart", 0.2), ("close", 0.9)):
+    cloud = corners + width * rng.normal(size=corners.shape)
+    errors = [KMeans(k, n_init=5, random_state=0).fit(cloud).inertia_ for k in range(1, 11)]
+    curves[name] = range(1, 11), [error / errors[0] for error in errors]
+plots.lines(curves, x="K", y="error, as a share of that with K = 1")
 
 # %% [markdown]
 # (b20)=

@@ -37,6 +37,7 @@ CHAPTERS = {
     "03_opgan": "3. OP-GAN",
     "05_pixelda": "5. PixelDA",
     "06_aggan": "6. AGGAN",
+    "07_tunit": "7. TUNIT",
 }
 
 # %% tags=["remove-input"]
@@ -75,6 +76,12 @@ plots.table(*results.claims_table("05_pixelda"))
 
 # %% tags=["remove-input"]
 plots.table(*results.claims_table("06_aggan"))
+
+# %% [markdown]
+# ## Chapter 7, TUNIT
+
+# %% tags=["remove-input"]
+plots.table(*results.claims_table("07_tunit"))
 
 # %% [markdown]
 # ## Where the numbers come from

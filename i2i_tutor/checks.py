@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor import losses
+from i2i_tutor.methods.tunit import information_loss
 from i2i_tutor.nn import PatchGAN
 
 
@@ -173,6 +174,43 @@ def check_registration(function: Callable[[Tensor, Tensor], Tensor]) -> None:
     )
     _gradient(function, (one, other), lambda a, b: (a - b).square().mean())
     print("right: the content loss")
+
+
+def check_information_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (p, q) → minus the mutual information of two soft assignments ``(N, K)``, as TUNIT has it."""
+    logits = torch.randn(12, 4, dtype=torch.double), torch.randn(12, 4, dtype=torch.double)
+    p, q = (each.softmax(1) for each in logits)
+    reference = information_loss(p, q)
+    joint = p.T @ q / len(p)
+    symmetric = (joint + joint.T) / 2
+    independent = symmetric.sum(1, keepdim=True) * symmetric.sum(0, keepdim=True)
+    rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+    each = p[:, :, None] * q[:, None, :]  # (N, K, K)
+    _compare(
+        _scalar(function, p, q),
+        reference,
+        {
+            "the sign is wrong: the information is maximised, so the loss is its negative": -reference,
+            "the joint matrix is not symmetric": -(joint * (joint / (rows * columns)).log()).sum(),
+            "the joint matrix is not divided by its sum": -(
+                len(p) * symmetric * (symmetric / (len(p) * independent)).log()
+            ).sum(),
+            "the marginals are missing: that is the entropy of the joint matrix": -(symmetric * symmetric.log()).sum(),
+            "you averaged over the cells of the matrix, the information is their sum": reference / 16,
+            "you took the matrix of each image by itself, and in it nothing is common": -(
+                each * (each / (each.sum(2, keepdim=True) * each.sum(1, keepdim=True))).log()
+            )
+            .mean(0)
+            .sum(),
+        },
+    )
+    # of the logits: whether the matrix is divided by N or by its sum must not matter
+    _gradient(
+        lambda a, b: function(a.softmax(1), b.softmax(1)),
+        logits,
+        lambda a, b: information_loss(a.softmax(1), b.softmax(1)),
+    )
+    print("right: minus the mutual information")
 
 
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:

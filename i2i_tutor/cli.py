@@ -462,7 +462,10 @@ def translate(
         bool, typer.Option("--keep-size", help="Translate each picture at its own size instead.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or one of several GPUs like cuda:1.")] = "cpu",
-    direction: Annotated[str | None, typer.Option(help="AtoB or BtoA, if the method translates both ways.")] = None,
+    direction: Annotated[
+        str | None,
+        typer.Option(help="AtoB or BtoA, or the number of a domain, if the method has several; by default the first."),
+    ] = None,
 ) -> None:
     """Translate images with a trained checkpoint."""
     from i2i_tutor.translate import translate_files

@@ -48,7 +48,7 @@ def check_layout(images: Tensor, channels: int | None = None) -> None:
     right = isinstance(images, Tensor) and images.ndim == 4 and images.is_floating_point() and 0 not in images.shape
     if not right or (channels is not None and images.shape[1] != channels):
         wanted = "C" if channels is None else channels
-        raise ValueError(f"expected float images (N, {wanted}, H, W) with N > 0; got {_described(images)}")
+        raise ValueError(f"expected float images (N, {wanted}, H, W) with N > 0; got {described(images)}")
 
 
 def check_input(images: Tensor, network: nn.Module) -> None:
@@ -76,7 +76,7 @@ def check_masks(masks: Tensor, images: Tensor) -> None:
     """Raise unless ``masks`` is ``(N, 1, H, W)`` for images ``(N, C, H, W)``, with values from 0 to 1."""
     expected = (len(images), 1, *images.shape[2:])
     if not isinstance(masks, Tensor) or masks.shape != expected:
-        raise ValueError(f"the masks are {_described(masks)}; expected {expected}, one for each image")
+        raise ValueError(f"the masks are {described(masks)}; expected {expected}, one for each image")
     low, high = float(masks.min()), float(masks.max())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"the masks hold values from {low:.3g} to {high:.3g}; expected 0 to 1")
@@ -86,7 +86,7 @@ def check_label_maps(labels: Tensor, images: Tensor) -> None:
     """Raise unless ``labels`` is ``(N, H, W)`` of integers for images ``(N, C, H, W)``."""
     expected = (len(images), *images.shape[2:])
     if not is_whole(labels) or labels.shape != expected:
-        raise ValueError(f"the label maps are {_described(labels)}; expected integers {expected}")
+        raise ValueError(f"the label maps are {described(labels)}; expected integers {expected}")
 
 
 def is_whole(values: object) -> bool:
@@ -106,10 +106,11 @@ def check_same_shape(one: Tensor, other: Tensor) -> None:
 def check_floats(values: Tensor) -> None:
     """Raise unless ``values`` is a non-empty float tensor, whatever its shape: the mean of none is no number."""
     if not isinstance(values, Tensor) or not values.is_floating_point() or values.numel() == 0:
-        raise ValueError(f"expected a float tensor that is not empty; got {_described(values)}")
+        raise ValueError(f"expected a float tensor that is not empty; got {described(values)}")
 
 
-def _described(value: object) -> str:
+def described(value: object) -> str:
+    """What was given instead, on one line and without its values: type and shape of a tensor."""
     if isinstance(value, Tensor):
         return f"{value.dtype} {tuple(value.shape)}"
     return f"the {type(value).__name__} {' '.join(repr(value).split())[:60]}"

@@ -12,20 +12,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from i2i_tutor.contract import check_floats, check_layout, check_same_shape
+from i2i_tutor.nn.layers import precise
 
-Objective = Literal["vanilla", "least_squares", "wasserstein"]
+Objective = Literal["vanilla", "least_squares", "wasserstein", "hinge"]
 
 
 def _precise(values: Tensor) -> Tensor:
     check_floats(values)
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    return precise(values)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective = "vanilla") -> Tensor:
     """What a discriminator minimises: the **sum** of its mean loss on real and on fake logits, of any shape.
 
     vanilla: ``-log σ(real) - log(1 - σ(fake))`` (Goodfellow et al. 2014); least_squares: ``(real - 1)² + fake²``
-    (Mao et al. 2017); wasserstein: ``fake - real`` (Arjovsky et al. 2017). pix2pix and CycleGAN halve it, PixelDA
+    (Mao et al. 2017); wasserstein: ``fake - real`` (Arjovsky et al. 2017); hinge:
+    ``max(0, 1 - real) + max(0, 1 + fake)`` (Lim and Ye 2017, arXiv 1705.02894). pix2pix and CycleGAN halve it, PixelDA
     does not: the factor belongs to the method. With logits 0 the vanilla sum is 2 ln 2, the least-squares sum 1.
     """
     real, fake = _precise(real), _precise(fake)
@@ -35,22 +37,24 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Objective = "vanil
         return (real - 1).square().mean() + fake.square().mean()
     if objective == "wasserstein":
         return fake.mean() - real.mean()
-    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares' or 'wasserstein'")
+    if objective == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares', 'wasserstein' or 'hinge'")
 
 
 def generator_loss(fake: Tensor, objective: Objective = "vanilla") -> Tensor:
     """What a generator minimises on the logits of its fakes, of any shape.
 
-    vanilla is the non-saturating form ``-log σ(fake)``; least_squares ``(fake - 1)²``; wasserstein ``-fake``.
+    vanilla is the non-saturating form ``-log σ(fake)``; least_squares ``(fake - 1)²``; wasserstein and hinge ``-fake``.
     """
     fake = _precise(fake)
     if objective == "vanilla":
         return F.softplus(-fake).mean()
     if objective == "least_squares":
         return (fake - 1).square().mean()
-    if objective == "wasserstein":
+    if objective in ("wasserstein", "hinge"):
         return -fake.mean()
-    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares' or 'wasserstein'")
+    raise ValueError(f"objective is {objective!r}; expected 'vanilla', 'least_squares', 'wasserstein' or 'hinge'")
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:

@@ -71,14 +71,15 @@ def translate_files(
         out: a folder, made if it is missing; for a single picture also a file name that ends in ``.png``.
         size: side of the square in pixels, by default that of the training.
         keep_size: translate at the picture's own size instead, padded at the right and below for the network.
-        direction: for a method that translates both ways, "AtoB" (its default) or "BtoA".
+        direction: one of the method's ``directions``, by default the first: "AtoB" or "BtoA", or for TUNIT the number
+            of a domain ("0", "1", ...). A method that translates one way has none.
 
     Raises:
         CheckpointError: see ``load_method``.
         DataError: before anything is written: ``source`` is missing or has no pictures, two results share a file, or
             a file that is no earlier result is in the way.
         ValueError: there is no such ``device``, ``size`` does not suit the network, ``size`` and ``keep_size`` are
-            both given, or the method has no such ``direction``.
+            both given, or ``direction`` is none of the method's ``directions``.
         TranslationError: at the end, if some pictures could not be read or written; all others are there by then.
         OSError: the disk is full.
     """

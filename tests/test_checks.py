@@ -30,7 +30,8 @@ def test_right_answers_pass(capsys):
     checks.check_least_squares_loss(right_squares)
     checks.check_composition(lambda image, painted, where: image + where * (painted - image))
     checks.check_registration(lambda a, b: (a - b).pow(2).mean())
-    assert capsys.readouterr().out.count("right:") == 6
+    checks.check_information_loss(information)
+    assert capsys.readouterr().out.count("right:") == 7
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,31 @@ def test_wrong_compositions_are_named(answer, sentence):
 def test_wrong_content_losses_are_named(answer, sentence):
     with pytest.raises(AssertionError, match=sentence):
         checks.check_registration(answer)
+
+
+def information(p, q, symmetric=True, normalised=True, marginals=True):
+    joint = p.T @ q / (len(p) if normalised else 1)
+    joint = (joint + joint.T) / 2 if symmetric else joint
+    rows, columns = joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+    return -(joint * (joint.log() - (rows.log() + columns.log() if marginals else 0))).sum()
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda p, q: -information(p, q), "sign is wrong"),
+        (lambda p, q: information(p, q, symmetric=False), "not symmetric"),
+        (lambda p, q: information(p, q, normalised=False), "not divided by its sum"),
+        (lambda p, q: information(p, q, marginals=False), "marginals are missing"),
+        (lambda p, q: information(p, q) / 16, "averaged over the cells"),
+        (
+            lambda p, q: sum(information(p[k : k + 1], q[k : k + 1], symmetric=False) for k in range(12)) / 12,
+            "by itself",
+        ),
+        (lambda p, q: information(p, q.detach()), "gradient of argument 2"),
+        (lambda p, q: information(p, q) + 1, "expected"),
+    ],
+)
+def test_wrong_information_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_information_loss(answer)

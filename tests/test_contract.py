@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,19 @@ from torch import Tensor, nn
 
 from i2i_tutor import contract, film, losses, plots
 from i2i_tutor.data import images as pictures
-from i2i_tutor.data import streams
+from i2i_tutor.data import streams, views
 from i2i_tutor.measuring import metrics
-from i2i_tutor.methods import cyclegan, pix2pix, pixelda
-from i2i_tutor.nn import ImagePool, PatchGAN, PixelGAN, ResNetGenerator, UNet
+from i2i_tutor.methods import cyclegan, pix2pix, pixelda, tunit
+from i2i_tutor.nn import (
+    GuidingNetwork,
+    ImagePool,
+    MultiTaskDiscriminator,
+    PatchGAN,
+    PixelGAN,
+    ResNetGenerator,
+    StyleGenerator,
+    UNet,
+)
 
 PACKAGE = Path(contract.__file__).parent
 SIZE = 32
@@ -95,6 +104,9 @@ PIX2PIX = method(pix2pix.Pix2Pix, **TINY, depth=5, load_size=36)
 GREY_NOISE = method(pix2pix.Pix2Pix, **TINY, depth=5, load_size=36, in_channels=1, noise=True)
 CYCLEGAN = method(cyclegan.CycleGAN, **TINY, blocks=1, load_size=36, patch_layers=1)
 PIXELDA = method(pixelda.PixelDA, size=SIZE, batch=2, steps=2, width=4, blocks=1, discriminator_width=2, task_width=2)
+TUNIT = tunit.TUNIT(replace(tunit.RECIPES["smoke"], guide_base=2, base=2, discriminator_base=2)).eval()
+TUNIT.code_counts.fill_(1)  # no domain is empty
+CODES, CLUSTERS = drawn(8, 8), drawn(8, 4).softmax(1)
 EVERYTHING = NEVER | {k: v for k, v in LAYOUT.items() if k not in ("doubles", "halves", "elsewhere")} | VALUES
 OTHER_SHAPES = {"fewer": IMAGES[:4], "one channel": IMAGES[:, :1], "smaller": IMAGES[..., :16]}
 ODD_MASKS = {"(16, 16)": torch.ones(16, 16), "()": torch.ones(()), "no mask axis": MASKS[:, 0], "fewer": MASKS[:4]}
@@ -147,6 +159,68 @@ DOORS = {
     "Pix2Pix.generate, grey with noise": Door(GREY_NOISE.generate, (IMAGES[:, :1],), {0: NEVER | {"colours": IMAGES}}),
     "CycleGAN.translate": Door(CYCLEGAN.translate, (IMAGES, "BtoA"), {0: EVERYTHING, 1: {"up": "up", "empty": ""}}),
     "PixelDA.translate": Door(PIXELDA.translate, (IMAGES,), {0: EVERYTHING}),
+    "GuidingNetwork": network(GuidingNetwork(2, 4, 2).eval()),
+    "StyleGenerator": Door(
+        TUNIT.generator,
+        (IMAGES, CODES),
+        {0: NEVER | LAYOUT | {"odd": IMAGES[..., :31]}, 1: {"fewer": CODES[:3], "narrow": CODES[:, :5], "none": None}},
+    ),
+    "MultiTaskDiscriminator": Door(
+        TUNIT.discriminator,
+        (IMAGES, LABELS[:, 0, 0]),
+        {
+            0: NEVER | LAYOUT | {"smaller": IMAGES[..., :16]},
+            1: {
+                "fewer": LABELS[:3, 0, 0],
+                "floats": CODES[:, 0],
+                "none": None,
+                "two axes": LABELS[:, 0],
+                "Booleans": LABELS[:, 0, 0] > 0,
+                "negative": LABELS[:, 0, 0] - 1,
+                "beyond": LABELS[:, 0, 0] + 8,
+            },
+        },
+    ),
+    "TUNIT.translate": Door(TUNIT.translate, (IMAGES, "1"), {0: EVERYTHING, 1: {"beyond": "4", "a number": 1}}),
+    "TUNIT.translate_like": Door(
+        TUNIT.translate_like, (IMAGES, -IMAGES), {0: EVERYTHING, 1: EVERYTHING | {"fewer": IMAGES[:3]}}
+    ),
+    "TUNIT.restyle": Door(
+        TUNIT.restyle,
+        (IMAGES, CODES),
+        {
+            0: EVERYTHING,
+            1: {
+                "NaN": CODES.clone().index_fill_(0, torch.tensor([1]), math.nan),
+                "infinity": CODES.clone().index_fill_(0, torch.tensor([1]), math.inf),
+                "beyond fp32": CODES.double() * 1e99,
+                "integers": CODES.long(),
+                "fewer": CODES[:3],
+                "narrow": CODES[:, :5],
+                "one axis": CODES[0],
+                "none": None,
+            },
+        },
+    ),
+    "TUNIT.restyle, doubles": Door(TUNIT.restyle, (IMAGES, CODES.double()), {}),
+    "TUNIT.codes": Door(TUNIT.codes, (IMAGES,), {0: EVERYTHING}),
+    "TUNIT.assign": Door(TUNIT.assign, (IMAGES,), {0: EVERYTHING}),
+    "tunit.information_loss": Door(
+        tunit.information_loss,
+        (CLUSTERS, CLUSTERS.flip(0)),
+        {0: {"fewer": CLUSTERS[:3], "images": IMAGES, "none": None}, 1: {"narrow": CLUSTERS[:, :2], "none": None}},
+    ),
+    "tunit.contrastive_loss": Door(
+        tunit.contrastive_loss,
+        (CODES, -CODES, drawn(20, 8)),
+        {0: {"fewer": CODES[:3], "none": None}, 1: {"narrow": CODES[:, :2]}, 2: {"narrow": drawn(20, 5)}},
+    ),
+    "views.light": Door(lambda images: views.light(images, np.random.default_rng(0)), (IMAGES,), {0: EVERYTHING}),
+    "views.strong": Door(
+        lambda images: views.strong(images, views.STRENGTHS["paper"], np.random.default_rng(0)),
+        (IMAGES,),
+        {0: EVERYTHING},
+    ),
     "losses.discriminator_loss": Door(
         losses.discriminator_loss, (IMAGES, IMAGES), {0: SEVERAL_FLOATS, 1: SEVERAL_FLOATS}
     ),
@@ -271,7 +345,9 @@ def test_what_is_wrong_is_refused_in_one_sentence(door, place, value):
     [lambda n: UNet(n), lambda n: UNet(3, n), lambda n: UNet(base=n), lambda n: UNet(depth=n), lambda n: PatchGAN(n),
      lambda n: UNet(base=2, depth=3, dropout_layers=n), lambda n: ResNetGenerator(n), lambda n: ResNetGenerator(3, n),
      lambda n: ResNetGenerator(base=n), lambda n: ResNetGenerator(blocks=n), lambda n: PatchGAN(base=n),
-     lambda n: PatchGAN(layers=n), lambda n: PixelGAN(n), lambda n: PixelGAN(base=n), lambda n: ImagePool(n)],
+     lambda n: PatchGAN(layers=n), lambda n: PixelGAN(n), lambda n: PixelGAN(base=n), lambda n: ImagePool(n),
+     lambda n: GuidingNetwork(n), lambda n: GuidingNetwork(heads=n), lambda n: StyleGenerator(n),
+     lambda n: StyleGenerator(downs=n), lambda n: MultiTaskDiscriminator(n), lambda n: MultiTaskDiscriminator(size=n)],
 )  # fmt: skip
 @pytest.mark.parametrize("number", [-1, 1.5, "3", True, math.nan, [3]])
 def test_a_network_of_impossible_size_is_refused_in_one_sentence(make, number):

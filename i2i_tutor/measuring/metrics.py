@@ -24,6 +24,7 @@ from i2i_tutor.contract import (
     check_probability,
     check_same_shape,
     check_whole,
+    described,
     is_whole,
 )
 
@@ -84,6 +85,66 @@ def relabelled(confusion: Tensor) -> tuple[Tensor, Tensor]:
     order = torch.empty(len(confusion), dtype=torch.long)
     order[torch.from_numpy(rows)] = torch.from_numpy(columns)
     return confusion[:, order.to(confusion.device)], order
+
+
+def clustering_accuracy(truth: Tensor, clusters: Tensor, classes: int) -> float:
+    """Share of the images in the cluster that stands for their class, 0 to 1, under the best one-to-one matching.
+
+    The clusters have no names; ``relabelled`` finds the matching (Hungarian method), on the same images. With equally
+    many images of each class chance is a little above 1 / classes.
+
+    Args:
+        truth, clusters: integers ``(N,)``, both in 0 to classes - 1. Of more clusters than classes there is no such
+            matching: see ``purity`` and ``clustering_information``.
+
+    Raises:
+        ValueError: not such numbers.
+    """
+    check_whole("classes", classes, 1)
+    _check_clustering(truth, clusters)
+    if len(outside := truth[(truth < 0) | (truth >= classes)]):
+        raise ValueError(f"truth holds class {int(outside[0])}; expected 0 to {classes - 1}")
+    if len(outside := clusters[(clusters < 0) | (clusters >= classes)]):
+        raise ValueError(
+            f"clusters holds {int(outside[0])}, but there are {classes} classes; expected 0 to {classes - 1} "
+            "(purity and clustering_information take any number of clusters)"
+        )
+    confusion, _ = relabelled(confusion_matrix(truth, clusters, classes))
+    return float(confusion.diagonal().sum() / confusion.sum())
+
+
+def purity(truth: Tensor, clusters: Tensor) -> float:
+    """Share of the images that are of the commonest class of their cluster, 0 to 1; any number of clusters.
+
+    It can only grow if a cluster is split, up to 1 if every image is a cluster, so compare equal numbers of clusters.
+    truth and clusters are integers ``(N,)``. Raises ValueError otherwise.
+    """
+    _check_clustering(truth, clusters)
+    _, rows = truth.unique(return_inverse=True)
+    _, columns = clusters.unique(return_inverse=True)
+    counts = torch.zeros(int(rows.max()) + 1, int(columns.max()) + 1, dtype=torch.long)
+    counts.index_put_((rows.cpu(), columns.cpu()), torch.ones(len(rows), dtype=torch.long), accumulate=True)
+    return float(counts.amax(dim=0).sum() / len(truth))
+
+
+def clustering_information(truth: Tensor, clusters: Tensor) -> float:
+    """Normalised mutual information of classes and clusters: 0 unrelated, 1 the same partition.
+
+    Their mutual information divided by the mean of their entropies (NMI, through scikit-learn); any number of clusters.
+    truth and clusters are integers ``(N,)``. Raises ValueError otherwise.
+    """
+    from sklearn.metrics import normalized_mutual_info_score  # here, because scikit-learn takes a second to import
+
+    _check_clustering(truth, clusters)
+    return float(normalized_mutual_info_score(truth.cpu().numpy(), clusters.cpu().numpy()))
+
+
+def _check_clustering(truth: Tensor, clusters: Tensor) -> None:
+    for name, numbers in (("truth", truth), ("clusters", clusters)):
+        if not is_whole(numbers) or numbers.ndim != 1 or not len(numbers):
+            raise ValueError(f"{name} is {described(numbers)}; expected integers (N,) with N > 0")
+    if truth.shape != clusters.shape:
+        raise ValueError(f"there are {len(truth)} classes and {len(clusters)} clusters; expected one each for N images")
 
 
 @torch.no_grad()

@@ -9,8 +9,11 @@ from i2i_tutor.methods.dann import DANN
 from i2i_tutor.methods.opgan import OPGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.pixelda import PixelDA, TaskAlone
+from i2i_tutor.methods.tunit import TUNIT
 
-KNOWN: tuple[type[Method], ...] = (Pix2Pix, CycleGAN, AdversarialCycleGAN, PixelDA, TaskAlone, DANN, AGGAN, OPGAN)
+KNOWN: tuple[type[Method], ...] = (
+    Pix2Pix, CycleGAN, AdversarialCycleGAN, OPGAN, PixelDA, TaskAlone, DANN, AGGAN, TUNIT,
+)  # fmt: skip
 METHODS = {method.name: method for method in KNOWN}
 
 

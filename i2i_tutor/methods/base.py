@@ -117,7 +117,7 @@ class Method(nn.Module):
 
     name: ClassVar[str]
     recipe_type: ClassVar[type[Recipe]]
-    directions: ClassVar[tuple[str, ...]] = ()
+    directions: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
 
     def __init__(self, recipe: Recipe):
@@ -158,6 +158,10 @@ class Method(nn.Module):
     def optimisers(self) -> dict[str, OptimiserFactory]:
         """One optimiser factory per network that ever moves. Equals the papers' joint Adam: Adam couples nothing."""
         return {network: self.optimiser for turn in self.turns for network in turn.moves}
+
+    def rates(self) -> Schedule:
+        """Factor on every learning rate by step: the recipe's, unless a method's own phases say otherwise."""
+        return self.recipe.rates()
 
     def begin(self, step: int) -> tuple[Turn, ...]:
         """The turns of this step; phases live here.

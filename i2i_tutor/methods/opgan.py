@@ -267,6 +267,7 @@ class Siamese(nn.Module):
         self.domain_head = nn.Linear(2 * features, 3)
         for part in self.encoder:  # with PyTorch's own smaller weights every map is flat at first, and may stay so
             if isinstance(part, nn.Conv2d):
+                assert part.bias is not None
                 nn.init.kaiming_normal_(part.weight, SLOPE)
                 nn.init.zeros_(part.bias)
         nn.init.normal_(self.content_head.weight, 0, features**-0.5)

@@ -52,7 +52,7 @@ def fit(
 
     Args:
         steps: how many, counted from the very beginning; by default those of the recipe. Fewer stop early.
-        rates: factor on every learning rate as a function of the step; by default ``method.recipe.rates()``.
+        rates: factor on every learning rate as a function of the step; by default ``method.rates()``.
         precision: "auto" takes bf16 if the device computes it natively, else fp32; the environment variable
             ``I2I_PRECISION`` ("fp32" or "bf16") decides for "auto".
         callbacks: called with (steps done, method), at the start (of a resumed training: with the steps done earlier)
@@ -73,7 +73,7 @@ def fit(
         raise ValueError(f"method is {method!r}; expected a method, for example Pix2Pix(recipe)")
     planned = method.recipe.steps
     steps = planned if steps is None else steps
-    rates = method.recipe.rates() if rates is None else rates
+    rates = method.rates() if rates is None else rates
     _check(stream, rates, callbacks)
     check_whole("steps", steps, 0)
     check_whole("flush_every", flush_every, 1)

@@ -73,6 +73,23 @@ def test_aggan_refuses_what_cannot_be_before_anything_is_trained(values, sentenc
         FirstCells(path).open(profile="smoke", **values)
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"source": "grocery_fruit", "hours": False}, "meadow and hours belong to drawn scenes: source 'herd'"),
+        ({"source": "grocery_fruit", "meadow": 0.5}, "meadow and hours belong to drawn scenes: source 'herd'"),
+        ({"domains": 1}, "domains must be a whole number from 2 to 1000"),
+        ({"domains": 9}, "batch is 8; to sort images into 9 domains a batch needs at least as many"),
+        ({"feedback": "some"}, "feedback must be 'all'"),
+    ],
+)
+def test_tunit_refuses_what_cannot_be_before_anything_is_trained(values, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (path,) = (path for path in CHAPTERS if path.stem == "07_tunit")
+    with pytest.raises(parameters.ParameterError, match=sentence):
+        FirstCells(path).open(profile="smoke", **values)
+
+
 @pytest.fixture(scope="module")
 def tasks_of_aggan(tmp_path_factory) -> dict[str, dict]:
     """The first ten batches of every task of chapter 6, drawn by its cells, and what they call evening."""

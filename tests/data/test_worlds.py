@@ -5,13 +5,15 @@ import inspect
 import pytest
 import torch
 
-from i2i_tutor.data import digits, facades, objects, safari, streets, unpaired
+from i2i_tutor.data import digits, facades, herd, objects, safari, streets, unlabelled, unpaired
 
 WORLDS = {
     "facades": facades, "unpaired": unpaired, "digits": digits, "objects": objects, "safari": safari,
-    "streets": streets,
+    "streets": streets, "herd": herd, "unlabelled": unlabelled,
 }  # fmt: skip
-DRAWN = dict.fromkeys(WORLDS, "procedural") | {"unpaired": "safari", "digits": "digits", "objects": "objects_black"}
+DRAWN = dict.fromkeys(WORLDS, "procedural") | {
+    "unpaired": "safari", "digits": "digits", "objects": "objects_black", "unlabelled": "herd",
+}  # fmt: skip
 ADAPTATION = ("digits", "objects")
 SIZE = 32
 
@@ -30,7 +32,7 @@ def check_contract(batch):
         assert value.shape[1:] == (3, SIZE, SIZE), key
         assert value.is_contiguous(), key
         assert -1 <= value.min() < value.max() <= 1, key
-    for key in batch.keys() & {"labels", "label", "source_label", "target_label"}:
+    for key in batch.keys() & {"labels", "label", "source_label", "target_label", "domain"}:
         assert batch[key].dtype == torch.int64
         assert batch[key].min() >= 0
     if "source_mask" in batch:

@@ -210,6 +210,11 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
             "aggan",
             {"to_b_ground", "to_a_ground", "to_b_coat", "to_a_coat", "to_b_iou", "to_a_iou", "to_b_map"},
         ),
+        (
+            "07_tunit",
+            "tunit",
+            {"accuracy", "purity", "nmi_coat", "nmi_hour", "nmi_ground", "coat", "iou", "ground", "kid"},
+        ),
     ],
 )
 def test_the_claims_name_arms_of_the_sweep_and_measured_things(chapter, sweep, measured):

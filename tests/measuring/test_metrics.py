@@ -34,7 +34,7 @@ def test_a_prediction_outside_the_classes_is_refused_and_counted_nowhere():
             metrics.confusion_matrix(*maps, 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(0, 1000))
 def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes, seed):
     draw = torch.Generator().manual_seed(seed)
@@ -47,7 +47,7 @@ def test_a_perfect_prediction_scores_one_and_no_score_leaves_zero_to_one(classes
     assert scores["class_iou"] <= scores["class_accuracy"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(5)), st.integers(0, 1000))
 def test_renaming_undoes_a_permutation_and_never_makes_anything_worse(order, seed):
     draw = torch.Generator().manual_seed(seed)
@@ -384,3 +384,65 @@ def test_a_class_that_is_not_there_cannot_be_found():
         metrics.class_scores(maps, maps, 2, [0, 1])
     with pytest.raises(ValueError, match=r"^truth is \(1, 4, 4\) but the prediction \(1, 2, 2\)"):
         metrics.class_scores(maps, maps[:, :2, :2], 2, [0])
+
+
+# --- clusters ------------------------------------------------------------------------------------------------------
+
+TRUTH = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
+
+
+@settings(max_examples=30)
+@given(st.permutations(range(4)))
+def test_the_names_of_clusters_do_not_matter(names):
+    renamed = torch.tensor(names)[TRUTH]
+    assert metrics.clustering_accuracy(TRUTH, renamed, 4) == 1
+    assert metrics.purity(TRUTH, renamed) == 1
+    assert metrics.clustering_information(TRUTH, renamed) == pytest.approx(1)
+
+
+def test_two_classes_in_one_cluster_count_once():
+    merged = torch.tensor([0, 0, 0, 1, 1, 1, 1, 1, 1, 3, 3, 3])
+    assert metrics.clustering_accuracy(TRUTH, merged, 4) == pytest.approx(9 / 12)
+    assert metrics.purity(TRUTH, merged) == pytest.approx(9 / 12)
+    # H(classes) = ln 4, H(clusters) = 1.5 ln 2 = I
+    assert metrics.clustering_information(TRUTH, merged) == pytest.approx(2 * 1.5 / (2 + 1.5))
+
+
+def test_what_has_nothing_to_do_with_the_classes_has_no_information():
+    truth, clusters = torch.arange(4).repeat_interleave(4), torch.arange(4).repeat(4)
+    assert metrics.clustering_accuracy(truth, clusters, 4) == 0.25
+    assert metrics.purity(truth, clusters) == 0.25
+    assert metrics.clustering_information(truth, clusters) == pytest.approx(0)
+
+
+def test_more_clusters_than_classes_are_refused_where_there_is_no_matching():
+    many = torch.arange(12)
+    said = r"^clusters holds 4, but there are 4 classes; expected 0 to 3 \(purity and clustering_information take any"
+    with pytest.raises(ValueError, match=said):
+        metrics.clustering_accuracy(TRUTH, many, 4)
+    assert metrics.purity(TRUTH, many) == 1
+    assert 0 < metrics.clustering_information(TRUTH, many) < 1
+
+
+def test_of_fewer_clusters_than_classes_some_classes_get_none():
+    few = TRUTH // 2
+    assert metrics.clustering_accuracy(TRUTH, few, 4) == 0.5
+    assert metrics.purity(TRUTH, few) == 0.5
+    # H(classes) = 2 ln 2, H(clusters) = ln 2 = I
+    assert metrics.clustering_information(TRUTH, few) == pytest.approx(2 * 1 / (2 + 1))
+
+
+@pytest.mark.parametrize(
+    ("truth", "clusters", "sentence"),
+    [
+        (TRUTH, TRUTH[:5], "there are 12 classes and 5 clusters"),
+        (TRUTH.float(), TRUTH, r"truth is torch.float32 \(12,\); expected integers"),
+        (TRUTH, None, "clusters is the NoneType None; expected integers"),
+        (TRUTH[:0], TRUTH[:0], "expected integers .N,. with N > 0"),
+        (TRUTH + 1, TRUTH, "truth holds class 4; expected 0 to 3"),
+        (TRUTH, TRUTH - 1, "clusters holds -1, but there are 4 classes; expected 0 to 3"),
+    ],
+)
+def test_what_are_no_clusters_is_refused_in_one_sentence(truth, clusters, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        metrics.clustering_accuracy(truth, clusters, 4)

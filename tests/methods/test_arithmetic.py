@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from i2i_tutor.data import digits, facades, unpaired
-from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, pix2pix, pixelda
+from i2i_tutor.data import digits, facades, unlabelled, unpaired
+from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, pix2pix, pixelda, tunit
 from i2i_tutor.training import autocast, make_optimisers, play
 
 CYCLEGAN = replace(cyclegan.RECIPES["smoke"], lambda_identity=0.5), partial(unpaired.train, "safari")
@@ -21,6 +21,10 @@ GAMES = {
     pixelda.TaskAlone: (PIXELDA[0], partial(digits.labelled, "digits")),
     dann.DANN: PIXELDA,
     aggan.AGGAN: (aggan.RECIPES["smoke"], partial(unpaired.train, "safari")),
+    tunit.TUNIT: (
+        replace(tunit.RECIPES["smoke"], batch=2, domains=2, translated=2, warm_up=0.0),
+        partial(unlabelled.train, "herd"),
+    ),
 }
 OF_LOSSES = {"softplus", "_log_softmax", "nll_loss_forward", "mean", "var", "abs"}  # the networks use none of these
 

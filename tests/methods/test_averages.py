@@ -9,16 +9,17 @@ import torch
 from PIL import Image
 
 from i2i_tutor import parameters
-from i2i_tutor.data import facades
+from i2i_tutor.data import facades, unlabelled
 from i2i_tutor.data.images import resize, stack, write_png
 from i2i_tutor.data.streams import to_tensor, to_uint8
 from i2i_tutor.film import Film, strip
-from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix
+from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix, tunit
 from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import AveragingRecipe
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.opgan import OPGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
+from i2i_tutor.methods.tunit import TUNIT
 from i2i_tutor.training import checkpoints, fit, make_optimisers, play
 from i2i_tutor.translate import load_method, translate_files
 
@@ -28,6 +29,7 @@ RECIPES = {
     AdversarialCycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AGGAN: replace(aggan.RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, average=0.75),
     OPGAN: replace(opgan.RECIPES["smoke"], base=2, siamese_base=2, warm_up=0, average=0.75),
+    TUNIT: replace(tunit.RECIPES["smoke"], batch=2, domains=2, translated=2, warm_up=0.25, average=0.75),
 }
 BOTH = ["g_ab", "g_ba"]
 GENERATORS = {
@@ -36,6 +38,7 @@ GENERATORS = {
     AdversarialCycleGAN: BOTH,
     AGGAN: [*BOTH, "attention_a", "attention_b"],
     OPGAN: BOTH,
+    TUNIT: ["generator"],
 }
 
 
@@ -51,7 +54,11 @@ def make(game, seed=0, **changes):
 
 def batch(seed=0):
     images = torch.rand(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return dict(zip(("input", "target"), images, strict=True)) | dict(zip("ab", images, strict=True))
+    return {
+        key: pictures
+        for keys in (("input", "target"), "ab", ("image", "strong"))
+        for key, pictures in zip(keys, images, strict=True)
+    }
 
 
 def played(method, steps=3):
@@ -68,7 +75,11 @@ def copied(network):
 
 def trained(game, folder=None, steps=4, resume=False, callbacks=(), **changes):
     method = make(game, 3, steps=4, **changes)
-    data = facades.train("procedural", 32, 2, seed=3, paired=game is Pix2Pix)
+    data = (
+        unlabelled.train("herd", 32, 2, seed=3)
+        if game is TUNIT
+        else facades.train("procedural", 32, 2, seed=3, paired=game is Pix2Pix)
+    )
     options = {"precision": "fp32", "progress": False, "callbacks": callbacks}
     fit(method, data, steps, folder=folder, resume=resume, **options)
     return method
@@ -143,8 +154,9 @@ def test_the_average_translates_and_the_live_network_plays(game):
     method, x = played(make(game, **plain.get(game, {}))), batch()["a"]
     for number, name in enumerate(method.averages):
         direction = method.directions[number] if method.directions else None
+        given = (x, method.scaled(method.mean_codes()[:1].expand(len(x), -1))) if game is TUNIT else (x,)
         with torch.no_grad():
-            live, average = getattr(method, name)(x), method.averages[name](x)
+            live, average = getattr(method, name)(*given), method.averages[name](*given)
         assert not torch.equal(live, average)
         torch.testing.assert_close(method.translate(x, direction), average, rtol=0, atol=1e-6)
         if game is Pix2Pix:
@@ -211,6 +223,8 @@ def older(folder):
     path.write_text(json.dumps(about))
 
 
+# TUNIT has averaged from the beginning
+@pytest.mark.parametrize("game", [game for game in RECIPES if game is not TUNIT], ids=lambda game: game.name)
 def test_a_checkpoint_from_before_there_were_averages_loads_and_resumes(game, tmp_path):
     straight = trained(game, average=0.0).state_dict()
     trained(game, tmp_path, 2, average=0.0)

@@ -7,10 +7,10 @@ import pytest
 
 from i2i_tutor import parameters
 from i2i_tutor.measuring.judges import JudgeRecipe
-from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix, pixelda
+from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix, pixelda, tunit
 from i2i_tutor.methods.base import profiles
 
-MODULES = (pix2pix, cyclegan, pixelda, aggan, opgan)
+MODULES = (pix2pix, cyclegan, opgan, pixelda, aggan, tunit)
 SMALL = [*(module.RECIPES["smoke"] for module in MODULES), JudgeRecipe(size=32)]
 
 

@@ -70,7 +70,7 @@ def test_a_pool_resumes_from_its_state():
     assert torch.equal(fresh.query(numbered(5, 6, 7))[0], expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 7), st.lists(st.integers(1, 9), max_size=8))
 def test_a_queue_holds_the_newest_entries(size, pushes):
     queue, history = Queue(size, 1), []

@@ -45,7 +45,7 @@ def test_an_empty_batch_is_empty():
     assert photos.shape == (0, 64, 64, 3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     houses=st.lists(st.integers(0, 2**40), min_size=1, max_size=5),
     size=st.sampled_from([16, 33, 64]),
