@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from i2i_tutor.data import digits, facades, unlabelled, unpaired
-from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, pix2pix, pixelda, tunit
+from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, opgan, pix2pix, pixelda, tunit
 from i2i_tutor.training import autocast, make_optimisers, play
 
 CYCLEGAN = replace(cyclegan.RECIPES["smoke"], lambda_identity=0.5), partial(unpaired.train, "safari")
@@ -17,6 +17,7 @@ GAMES = {
     pix2pix.Pix2Pix: (pix2pix.RECIPES["smoke"], partial(facades.train, "procedural")),
     cyclegan.CycleGAN: CYCLEGAN,
     cyclegan.AdversarialCycleGAN: CYCLEGAN,
+    opgan.OPGAN: (replace(opgan.RECIPES["smoke"], warm_up=0), partial(unpaired.train, "safari")),
     pixelda.PixelDA: PIXELDA,
     pixelda.TaskAlone: (PIXELDA[0], partial(digits.labelled, "digits")),
     dann.DANN: PIXELDA,

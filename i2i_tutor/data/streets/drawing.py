@@ -42,7 +42,7 @@ SKIES: dict[str, tuple[Colour, Colour]] = {  # above and at the horizon
     "night": ((22, 30, 74), (60, 66, 122)),
 }
 WHITE, ROADWAY, SLABS, EDGE = (250, 248, 240), (116, 118, 126), (208, 200, 188), (160, 156, 150)
-PANE, LAMP, BAR = (96, 128, 150), (255, 208, 104), (214, 160, 80)
+PANE, CURTAIN, LAMP = (96, 128, 150), (246, 214, 140), (255, 208, 104)
 SUN, MOON = (255, 236, 150), (236, 236, 214)
 BEAMS: dict[str, tuple[Colour, Colour]] = {  # of a car, ahead and behind
     "day": ((250, 244, 214), (170, 30, 30)),
@@ -204,13 +204,15 @@ class _Canvas:
                 if floor == house.floors - 1 and side == house.door:
                     self.box(x - 2.2, BASE - 7.5, x + 2.2, BASE, house.paint, HOUSE)
                 else:
-                    self.window(x, y, self.night and house.lit[2 * floor + side])
+                    self.window(x, y, house.curtains[2 * floor + side])
 
-    def window(self, x: float, y: float, lit: bool) -> None:
+    def window(self, x: float, y: float, curtain: bool) -> None:
+        """With a curtain it is pale by day, and at night a lamp is behind it."""
+        pane = (LAMP if self.night else CURTAIN) if curtain else PANE
         self.box(x - 2.6, y - 0.6, x + 2.6, y + 5.1, WHITE, HOUSE)
-        self.box(x - 2, y, x + 2, y + 4.5, LAMP if lit else PANE, HOUSE, shines=lit)
-        self.box(x - 0.25, y, x + 0.25, y + 4.5, BAR if lit else WHITE, HOUSE, shines=lit)
-        if lit:
+        self.box(x - 2, y, x + 2, y + 4.5, pane, HOUSE, shines=curtain)
+        self.box(x - 0.25, y, x + 0.25, y + 4.5, WHITE, HOUSE)
+        if curtain:
             self.glow(x, y + 2.2, "window")
 
     def tree(self, tree: Tree) -> None:

@@ -1,7 +1,8 @@
 """What stands in a street: a pure function of the scene's number and of its family.
 
 Lengths are in units of a picture that is 64 wide and 64 high; x goes right, y down. A family says how often something
-occurs. Whatever occurs in low streets occurs in tall ones, too, only more rarely.
+occurs. Whatever occurs in low streets occurs in tall ones, too: low houses and cars more rarely, tall houses and trees
+more often.
 """
 
 from bisect import bisect
@@ -26,7 +27,7 @@ PAINTS: tuple[Colour, ...] = ((206, 52, 48), (64, 132, 214), (240, 196, 60), (24
 COATS: tuple[Colour, ...] = ((180, 50, 70), (50, 70, 120), (70, 60, 60))
 
 FLOORS = 3  # of the tallest house
-LIT = 0.55  # share of the windows, at night
+CURTAINED = 0.55  # share of the windows
 TREES_AT = (9, 24, 39, 54)
 NUMBERS = 96  # random numbers of a scene, more than any takes
 SEED = 31  # keeps them apart from those of other worlds
@@ -48,14 +49,14 @@ class Family:
 
 
 FAMILIES = {
-    "low": Family(floors=(0.5, 0.5, 0.0), trees=(0.6, 0.4, 0.0), cars=(0.0, 0.7, 0.3)),
-    "tall": Family(floors=(0.12, 0.30, 0.58), trees=(0.15, 0.35, 0.50), cars=(0.60, 0.35, 0.05)),
+    "low": Family(floors=(0.5, 0.45, 0.05), trees=(0.5, 0.4, 0.1), cars=(0.0, 0.7, 0.3)),
+    "tall": Family(floors=(0.27, 0.33, 0.40), trees=(0.25, 0.40, 0.35), cars=(0.60, 0.35, 0.05)),
 }
 
 
 @dataclass(frozen=True)
 class House:
-    """From ``left`` to ``right``. ``door`` is the side, 0 or 1, of its window below; ``lit`` says which windows are."""
+    """From ``left`` to ``right``. ``door`` is the side, 0 or 1, of its window below. Some windows have ``curtains``."""
 
     left: float
     right: float
@@ -65,7 +66,7 @@ class House:
     wall: Colour
     tiles: Colour
     paint: Colour
-    lit: tuple[bool, ...]
+    curtains: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def scene(number: int, kind: Kind) -> Scene:
             wall=WALLS[(first + place * step) % len(WALLS)],
             tiles=one_of(ROOFS),
             paint=one_of(DOORS),
-            lit=tuple(next(chance) < LIT for _ in range(2 * FLOORS)),
+            curtains=tuple(next(chance) < CURTAINED for _ in range(2 * FLOORS)),
         )
         for place in range(3)
     )

@@ -1,7 +1,7 @@
 """Streets by night and by day: endless pictures of different streets, and fixed pairs of the same ones.
 
-The two sides differ in light, as they should, and in what stands in the streets, as two real sets do: by night the
-houses are low, cars drive and trees are rare; by day houses are taller, trees are many and most roads are empty.
+The two sides differ in light, as they should, and in what stands in the streets, as two real sets do: by night
+houses are low, trees are few and cars drive; by day houses are taller, trees more, and most roads are empty.
 Training draws scenes 0 to 2^20 - 1, evaluation scenes from 2^25 on, which no training ever sees. The tuning split has
 the scenes from 2^24 to 2^25 - 1; nothing is reported on them.
 """
