@@ -49,8 +49,8 @@ class Family:
 
 
 FAMILIES = {
-    "low": Family(floors=(0.5, 0.45, 0.05), trees=(0.5, 0.4, 0.1), cars=(0.0, 0.7, 0.3)),
-    "tall": Family(floors=(0.27, 0.33, 0.40), trees=(0.25, 0.40, 0.35), cars=(0.60, 0.35, 0.05)),
+    "low": Family(floors=(0.5, 0.5, 0.0), trees=(0.6, 0.4, 0.0), cars=(0.0, 0.7, 0.3)),
+    "tall": Family(floors=(0.25, 0.35, 0.40), trees=(0.25, 0.40, 0.35), cars=(0.60, 0.35, 0.05)),
 }
 
 
