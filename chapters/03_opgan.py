@@ -20,10 +20,10 @@
 # A night street becomes a day.
 # Count the cars before and after, and look at the line where roofs meet the sky.
 #
-# ![Six columns of streets and four rows. First row: night streets with low houses and cars. Second row, CycleGAN: days with taller houses, new trees and roads that are nearly empty. Third row, OP-GAN: days in which roofs, trees and cars are where they were, while windows have become coloured spots. Fourth row: the true days.](../book/results/opgan_opening.webp)
+# ![Six columns of streets and four rows. First row: night streets with low houses and one or two cars each. Second row, CycleGAN: days with roofs in what was empty sky, and roads on which most cars are gone. Third row, OP-GAN: days in which roofs, trees and cars are where they were, somewhat blurred, while lit windows have become ragged spots. Fourth row: the true days.](../book/results/opgan_opening.webp)
 #
-# The second row is CycleGAN: a plausible city by day, but *another* city.
-# It has added storeys and trees, and most cars are gone or smeared.
+# The second row is CycleGAN: days, but of *other* streets.
+# Roofs stand in what was empty sky, and most cars are gone or have left a smear.
 # The third row is OP-GAN as this book trains it: the same generators and discriminators, and a third kind of network that compares each night with its day.
 # Nobody told that network what a car is.
 # Look also at what the third row loses: small things, such as windows and people.
@@ -897,7 +897,7 @@ outputs = {
 }
 own = outputs[ARMS["method"]]
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Six rows; columns night, CycleGAN, OP-GAN, true day. CycleGAN's days have taller houses, new trees and smears or nothing where cars were; OP-GAN's have the night's roofs, trees and cars."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Six rows; columns night, CycleGAN, OP-GAN, true day. CycleGAN's days have roofs in what was empty sky, and smears or nothing where cars were; OP-GAN's have the night's roofs, trees and cars."}}
 columns = {"night" if drawn else "dusk": test["a"][:6]}
 columns |= {name: outputs[name] for name in reversed(outputs)}
 columns |= {"true day": test["b"]} if drawn else {}
@@ -907,7 +907,7 @@ run.show("a_to_b.png", plots.grid(columns, caption))
 # %% [markdown]
 # Look at three things.
 #
-# 1. **The skyline.** Where does CycleGAN put the additional storey? Is there one in OP-GAN's day?
+# 1. **The skyline.** Where does CycleGAN put roofs that the night does not have? Is there one in OP-GAN's day?
 # 2. **The road.** A day mostly has no car, so $D_B$ likes empty roads. What is left of each car?
 # 3. **What OP-GAN does not know.** What has become of lit windows, and of people? A content map says *that* something is there, not *what* it is, and identity terms hold on to bright spots.
 #
@@ -1283,7 +1283,7 @@ leaf("opgan_broken", BROKEN.values(), THREE, enlarge=3)
 #
 # ```{solution} ex-opgan-edges
 # :class: dropdown
-# A beginning is `content="edges"` with `lambda_content=18 lambda_domain=0 warm_up=0`.
+# A beginning is `content="edges"` with `lambda_content=18 lambda_domain=0 warm_up=0 steps=900`.
 # For your own map, subclass `OPGAN` and override `content_of`; `opgan.edges` shows the form.
 # Judge the gap with `gap` above, whose maps you replace.
 # ```
