@@ -1710,7 +1710,7 @@ plots.table(*profiles(RECIPES))
 # %% [markdown]
 # If paper and official code differ, the recipe follows the code: the hinge with R1 instead of logarithms, the key of the reference from the momentum copy, the reconstruction judged by $D$ as well, and two moves of $E$ in each step.
 # All but the last can be set to the paper's choice.
-# Without a GPU the profile asks for `allow_slow=True`; with `steps=1` it shows whether one true step fits your machine: it wants more than 20 GB of memory.
+# Without a GPU the profile asks for `allow_slow=True`; with `steps=1` it shows whether one true step fits your machine: it wants some 20 GB of memory.
 # What we have not done is run it to the end, so this chapter shows no result at that size.
 #
 # :::{admonition} What is not here

@@ -362,15 +362,18 @@ class TUNIT(Method):
         recipe = self.recipe
         self.paint(scene)
         reference, domain = scene.image[scene.order], scene.domain[scene.order]
-        real, fake = self.discriminator(reference, domain), self.discriminator(scene.fake.detach(), domain)
-        terms = {"discriminator": losses.discriminator_loss(real, fake, recipe.objective)}
+        terms = {}
         if recipe.r1 and (scene.step + 1) % recipe.r1_every == 0:
 
-            def critic(images: Tensor) -> Tensor:
-                return self.discriminator(images, domain).mean((1, 2))
+            def critic(images: Tensor) -> Tensor:  # whose answers the adversarial term takes, too
+                scene.real = self.discriminator(images, domain)
+                return scene.real.mean((1, 2))
 
             terms["r1"] = recipe.r1 * recipe.r1_every * losses.r1_penalty(critic, reference)
-        return terms
+        else:
+            scene.real = self.discriminator(reference, domain)
+        fake = self.discriminator(scene.fake.detach(), domain)
+        return {"discriminator": losses.discriminator_loss(scene.real, fake, recipe.objective)} | terms
 
     def generator_loss(self, scene: Scene) -> Terms:
         """What G and E minimise together. Labels carry no gradient, so it reaches E through the style codes alone."""
