@@ -156,7 +156,7 @@ def check_composition(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     print("right: the composition")
 
 
-def check_registration(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+def check_content_maps(function: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Check a function (map_a, map_b) → OP-GAN's content loss of maps of one shape: their mean squared difference."""
     one, other = torch.rand(2, 9, 5, 5, dtype=torch.double), torch.rand(2, 9, 5, 5, dtype=torch.double)
     difference = one - other

@@ -29,7 +29,7 @@ def test_right_answers_pass(capsys):
     checks.check_receptive_field(checks._fold)
     checks.check_least_squares_loss(right_squares)
     checks.check_composition(lambda image, painted, where: image + where * (painted - image))
-    checks.check_registration(lambda a, b: (a - b).pow(2).mean())
+    checks.check_content_maps(lambda a, b: (a - b).pow(2).mean())
     checks.check_information_loss(information)
     assert capsys.readouterr().out.count("right:") == 7
 
@@ -156,7 +156,7 @@ def test_wrong_compositions_are_named(answer, sentence):
 )
 def test_wrong_content_losses_are_named(answer, sentence):
     with pytest.raises(AssertionError, match=sentence):
-        checks.check_registration(answer)
+        checks.check_content_maps(answer)
 
 
 def information(p, q, symmetric=True, normalised=True, marginals=True):

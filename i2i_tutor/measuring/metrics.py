@@ -10,8 +10,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
-    multiclass_jaccard_index,
-    multiclass_recall,
 )
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -171,15 +169,16 @@ def class_scores(truth: Tensor, prediction: Tensor, classes: int, asked: Sequenc
     Integer maps of equal shape, all pixels together; truth outside of ``0..classes - 1`` is void and not counted.
     Raises ValueError if the truth holds no pixel of a class that is asked for, because then there is nothing to find.
     """
-    confusion_matrix(truth, prediction, classes)  # refuses what is wrong
-    counted = (truth >= 0) & (truth < classes)
+    confusion = confusion_matrix(truth, prediction, classes)
+    hit, there, named = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    scores = {}
     for one in asked:
-        if not (truth == one).any():
+        check_whole("asked", one, 0, classes - 1)
+        if not there[one]:
             raise ValueError(f"no pixel of the truth is of class {one}; there is nothing of it that could be found")
-    pairs = prediction[counted], truth[counted]
-    union = multiclass_jaccard_index(*pairs, classes, average="none", validate_args=False)
-    found = multiclass_recall(*pairs, classes, average="none", validate_args=False)
-    return {one: {"iou": float(union[one]), "recall": float(found[one])} for one in asked}
+        union = there[one] + named[one] - hit[one]
+        scores[one] = {"iou": float(hit[one] / union), "recall": float(hit[one] / there[one])}
+    return scores
 
 
 @torch.no_grad()

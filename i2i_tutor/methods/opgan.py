@@ -5,15 +5,16 @@ CycleGAN compares a picture with its round trip, never with its translation. OP-
 shown cells of both: cells of one place must have the same *content*, and S tells from which domain two cells come. Who
 made the cells is known, so nobody labels anything.
 
-Neither the paper's text nor an official code was at hand; what we know comes from two summaries of it, which agree on
-all that is not marked "our choice" here. Two losses can be chosen. ``content="literal"`` is the paper's, as we read
-it: S minimises it, too, and may make its content maps constant, which costs nothing. ``content="stabilised"`` is this
+Neither the paper's text nor an official code was at hand; what we know comes from two summaries of it. What one of
+them alone says (the weights α and β, which pairs have a content loss) we take from it; the rest is marked "our choice".
+Three contents can be chosen. ``content="literal"`` is the paper's as the summaries give it; that S minimises it, too,
+neither says in words. S may make its content maps constant, which costs nothing. ``content="stabilised"`` is this
 book's extension: maps are standardised, and the content half of S learns from real pictures alone, to find a cell again
 whose colours have been changed. ``content="edges"`` compares edges, without any network.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -22,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from i2i_tutor import losses, schedules
+from i2i_tutor import losses
 from i2i_tutor.contract import check_images, check_layout
 from i2i_tutor.methods.base import WEIGHT, WIDTH, OptimiserFactory, Scene, Terms, Turn
 from i2i_tutor.methods.cyclegan import CycleGAN, CycleGANRecipe
@@ -78,14 +79,17 @@ class OPGANRecipe(CycleGANRecipe):
         if self.siamese_kernel % 2 == 0:
             raise ParameterError(f"siamese_kernel is {self.siamese_kernel}; a kernel with a middle has an odd side")
         if self.warm_up and not (self.content == "stabilised" and self.lambda_content):
-            raise ParameterError("warm_up teaches the stabilised content; set content='stabilised' and lambda_content")
+            raise ParameterError("warm_up teaches the stabilised content; without that content set warm_up=0")
         if self.warm_up >= self.steps:
-            raise ParameterError(f"warm_up is {self.warm_up} of {self.steps} steps; the generators need some, too")
+            raise ParameterError(
+                f"warm_up is {self.warm_up} of {self.steps} steps; the generators need some, too; set a smaller warm_up"
+            )
         field, side = receptive_field(self.siamese_kernel, self.siamese_layers, self.siamese_stride), self.size // GRID
         if self.has_siamese and side < field:
+            smallest = -(-GRID * field // 4) * 4  # a multiple of 4, as the generators need it
             raise ParameterError(
                 f"at size {self.size} a cell of the {GRID} x {GRID} grid has {side} pixels a side, fewer than the "
-                f"{field} that a point of S's maps looks at; choose size {GRID * field} or more, or a smaller S"
+                f"{field} that a point of S's maps looks at; choose size {smallest} or more, or a smaller S"
             )
 
     @property
@@ -97,8 +101,8 @@ class OPGANRecipe(CycleGANRecipe):
         """CycleGAN's, which begin to count behind the warm-up."""
         if not self.warm_up:
             return super().rates()
-        tail = schedules.linear_tail(self.steps - self.warm_up, self.decay)
-        return lambda step: tail(max(0, step - self.warm_up))
+        later = replace(self, steps=self.steps - self.warm_up, warm_up=0).rates()
+        return lambda step: later(max(0, step - self.warm_up))
 
 
 RECIPES = {
@@ -200,7 +204,7 @@ def recoloured(patches: Tensor) -> Tensor:
 
     Every colour becomes another, by a smooth map that is drawn anew: a few waves through the space of colours, mixed.
     So no order of brightness survives, nor which edges are strong and which weak. Then light falls off to one side,
-    and grain is added. What remains is where something changes.
+    and grain is added. What remains is where something changes. The result lies in [-1.2, 1.2].
     """
     count, device = len(patches), patches.device
 
@@ -278,7 +282,7 @@ class Siamese(nn.Module):
         return content, domain
 
     def content(self, patches: Tensor) -> Tensor:
-        """The content map of every patch: ``(..., 3, h, w)`` → ``(..., h, w)``, of any size of values."""
+        """The content map of every patch: ``(N, ..., 3, h, w)`` → ``(N, ..., h, w)``, with values of any size."""
         many = patches.flatten(0, -4) if patches.ndim > 4 else patches
         maps = self.content_head(self.encode(many)[0])
         maps = F.interpolate(maps, size=patches.shape[-2:], mode="bilinear", align_corners=False)
@@ -289,10 +293,6 @@ class Siamese(nn.Module):
         both = torch.stack([first, second])
         found = precise(self.encode(both.flatten(0, -4))[1]).mean((2, 3)).view(*both.shape[:-3], -1)
         return self.domain_head(torch.cat([found[0], found[1]], dim=-1))
-
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Both content maps and the domain logits of pairs of patches."""
-        return self.content(first), self.content(second), self.domain(first, second)
 
 
 # --- the game ------------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ class OPGAN(CycleGAN):
     def optimisers(self) -> dict[str, OptimiserFactory]:
         """Adam for every network; S has a rate of its own."""
         factories = super().optimisers()
-        return factories | {name: self.siamese_optimiser for name in factories if name == "siamese"}
+        return factories | ({"siamese": self.siamese_optimiser} if "siamese" in factories else {})
 
     def siamese_optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """What moves S."""
@@ -398,7 +398,7 @@ class OPGAN(CycleGAN):
         return {"siamese_content": self.registration(scene)}
 
     def content_of(self, scene: Scene) -> Tensor:
-        """The content loss of both directions, added: of the drawn C1 pairs, or in the stabilised one of all cells."""
+        """The content loss of both directions, added: of drawn C1 pairs, of all cells if stabilised, or of edges."""
         siamese = self.siamese
         total = scene.fake_a.new_zeros((), dtype=torch.float32)
         for number, (in_a, in_b) in enumerate(self.both_directions(scene)):
