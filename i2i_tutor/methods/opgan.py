@@ -189,12 +189,12 @@ def domain_loss(logits: Tensor, pairs: Sequence[Pair]) -> Tensor:
     logits: ``(N, P, 3)`` for the P pairs of N images.
     """
     classes = torch.tensor([CLASSES[scenario(pair)] for pair in pairs], device=logits.device)
-    return F.cross_entropy(logits.float().flatten(0, 1), classes.repeat(len(logits)))
+    return F.cross_entropy(precise(logits).flatten(0, 1), classes.repeat(len(logits)))
 
 
 def standardised(maps: Tensor) -> Tensor:
     """Content maps ``(..., h, w)`` with mean 0 and variance 1 (flat ones: less), each by itself; in fp32 at least."""
-    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    maps = precise(maps)
     centred = maps - maps.mean((-2, -1), keepdim=True)
     return centred / (centred.square().mean((-2, -1), keepdim=True) + FLAT).sqrt()
 
@@ -237,7 +237,7 @@ def edges(images: Tensor) -> Tensor:
 
     The size of the gradient of a slightly blurred picture, e, as e / (e + half its mean). It needs no network.
     """
-    smooth = F.avg_pool2d(F.pad(images.float(), (1, 1, 1, 1), "replicate"), 3, 1)
+    smooth = F.avg_pool2d(F.pad(precise(images), (1, 1, 1, 1), "replicate"), 3, 1)
     down, across = smooth[..., 1:, :-1] - smooth[..., :-1, :-1], smooth[..., :-1, 1:] - smooth[..., :-1, :-1]
     size = (down.square() + across.square()).sum(1, keepdim=True).add(1e-5).sqrt()
     return size / (size + 0.5 * size.mean((2, 3), keepdim=True).detach())
