@@ -1041,8 +1041,9 @@ plots.table(["", *TITLES.values()], rows)
 # ### How to read the table
 #
 # Read the chance rows first.
-# *Direct transfer* finds many cars: the judge, who knows days only, calls much of a night a car.
-# So the claims use the car IoU, and cars found means something only beside it.
+# *Direct transfer* has every car in its place, and the judge, who knows days only, still sees most of them; but it takes the night sky for trees.
+# So no single number is enough: an untranslated night beats CycleGAN on cars, and only a translation has a sky.
+# *Cars found* alone could be won by calling everything a car; the claims use the IoU.
 # *Another street* has a perfect day, of the wrong place, and its sky IoU is high, because all skies are above: there the numbers begin, not at 0.
 # *Mean day* has no noise at all, and no object.
 #
@@ -1111,9 +1112,9 @@ leaf("opgan_variants", VARIANTS.values(), THREE, enlarge=3)
 # %% [markdown]
 # Four questions:
 #
-# - **Literal OP-GAN**, with the paper's weights of 1 (but with identity terms and our small $S$, as all variants), against CycleGAN: can a flat map keep anything? (The small table says how flat.)
-# - **The domain loss alone** has no content in it. A summary of the paper says that it helps as much as the content loss (unverified; below the next table). Does it here?
-# - **Edges.** A fixed formula, *how large is the gradient of colour here, compared with the rest of the picture?*, takes the place of the learnt map; its maps are compared by L1. It has no weights and cannot collapse. If it does as well, or better, then in this world a learnt map is worth no more than edges.
+# - **Literal OP-GAN**, with the paper's weights of 1 (but with identity terms and our small $S$, as all variants), against CycleGAN: can a flat map keep anything? Hardly: its maps go flat (the small table says how flat), and the street is rebuilt as without it.
+# - **The domain loss alone** has no content in it. A summary of the paper says that it helps as much as the content loss (unverified; below the next table). Here it does not: without content nothing speaks for the cars.
+# - **Edges.** A fixed formula, *how large is the gradient of colour here, compared with the rest of the picture?*, takes the place of the learnt map; its maps are compared by L1. It has no weights and cannot collapse. It does as well here, and its pictures are the cleanest of the unpaired ones: in this world a learnt map is worth no more than edges.
 # - **Pairs.** With the true day at hand a plain L1 needs no GAN. The distance to this line is the price of having none.
 #
 # ### The paper's table
@@ -1180,8 +1181,8 @@ plots.table(*results.claims_table("03_opgan"))
 #
 # **Piles that are alike** (`piles="alike"`).
 # Now both piles hold low houses and cars, and differ in light alone.
-# CycleGAN loses its reason to rebuild.
-# How much of the trouble came from the losses, and how much from the data?
+# CycleGAN loses its reason to rebuild, and keeps nearly all.
+# So the losses leave the door open, but it is the data that push objects through it.
 #
 # **Too much content** (`lambda_content=40`).
 # If the content weighs more than $D$, the safest day is a night.
