@@ -173,7 +173,16 @@ if over := recipe.size % 3:
 # G_{AB}' = T \circ G_{AB}, \qquad G_{BA}' = G_{BA} \circ T^{-1} .
 # $$ (opgan-gauge)
 #
-# Then $G_{BA}'(G_{AB}'(x_A)) = G_{BA}(T^{-1}(T(G_{AB}(x_A)))) = x_A'$: the cycle of $A$ is exactly the same.
+# The new way back first undoes what the new way there has added:
+#
+# $$
+# \begin{split}
+# G_{BA}'(G_{AB}'(x_A)) &= G_{BA}(T^{-1}(T(G_{AB}(x_A)))) \\
+# &= x_A' .
+# \end{split}
+# $$
+#
+# The cycle of $A$ is exactly the same.
 # The cycle of $B$ and the discriminator $D_B$ notice nothing, either, on two conditions: $T$ only moves pixels, and in pile $B$ a moved day is as likely as the day itself.
 # (Chapter 2's identity terms would notice, because they compare $G_{AB}(x_B)$ with $x_B$. They are not part of the paper's loss, though, and they never look at a translated night.)
 #
@@ -464,10 +473,13 @@ print(f"discriminator: {count_parameters(whole.d_b):,}")
 # With $\mathcal L_S = \mathcal L_{cc} + \mathcal L_{dc}$ the whole is
 #
 # $$
-# \mathcal L = \mathcal L_{adv}(G_{BA}, D_A) + \mathcal L_{adv}(G_{AB}, D_B) + \alpha \mathcal L_{cyc} + \beta \mathcal L_S , \qquad \alpha = 10, \ \beta = 1 .
+# \begin{split}
+# \mathcal L = {} & \mathcal L_{adv}(G_{BA}, D_A) + \mathcal L_{adv}(G_{AB}, D_B) \\
+# & + \alpha \mathcal L_{cyc} + \beta \mathcal L_S .
+# \end{split}
 # $$ (opgan-full)
 #
-# (The weights are those of a summary of the paper; unverified.)
+# A summary of the paper gives the weights $\alpha = 10$ and $\beta = 1$ (unverified).
 #
 # What is $\mathcal L_{dc}$ for?
 # It gives the domain a place of its own, $d$, so that $c$ need not carry it: the features should be {ref}`disentangled <b9>`.
