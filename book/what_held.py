@@ -35,6 +35,7 @@ CHAPTERS = {
     "01_pix2pix": "1. pix2pix",
     "02_cyclegan": "2. CycleGAN",
     "03_opgan": "3. OP-GAN",
+    "04_matchgan": "4. MatchGAN",
     "05_pixelda": "5. PixelDA",
     "06_aggan": "6. AGGAN",
     "07_tunit": "7. TUNIT",
@@ -64,6 +65,12 @@ plots.table(*results.claims_table("02_cyclegan"))
 
 # %% tags=["remove-input"]
 plots.table(*results.claims_table("03_opgan"))
+
+# %% [markdown]
+# ## Chapter 4, MatchGAN
+
+# %% tags=["remove-input"]
+plots.table(*results.claims_table("04_matchgan"))
 
 # %% [markdown]
 # ## Chapter 5, PixelDA

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor import losses
+from i2i_tutor.methods.matchgan import match_loss
 from i2i_tutor.methods.tunit import information_loss
 from i2i_tutor.nn import PatchGAN
 
@@ -211,6 +212,32 @@ def check_information_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None
         lambda a, b: information_loss(a.softmax(1), b.softmax(1)),
     )
     print("right: minus the mutual information")
+
+
+def check_match_loss(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check a function (logits ``(P, 2)``, same ``(P,)`` of 0 and 1) → MatchGAN's match loss, a mean over pairs."""
+    logits = torch.randn(16, 2, dtype=torch.double)
+    same = torch.tensor([1] * 6 + [0] * 10)  # not half and half, so that the mistakes have different numbers
+    reference = match_loss(logits, same)
+    right, wrong = logits.gather(1, same[:, None]), logits.gather(1, 1 - same[:, None])
+    probability = torch.sigmoid(right - wrong)
+    _compare(
+        _scalar(function, logits, same),
+        reference,
+        {
+            "you summed over the pairs, the loss is their mean": reference * len(logits),
+            "you summed the two pairs of a triplet, the loss is the mean over pairs": 2 * reference,
+            "the two logits are exchanged: the second says that the labels are the same": match_loss(logits, 1 - same),
+            "the sign is wrong: a likely answer must cost little": -reference,
+            "the logarithm is missing: that is the probability of the wrong answer": (1 - probability).mean(),
+            "the logarithm is missing: that is minus the probability of the right answer": -probability.mean(),
+            "the softmax is missing: logits are no probabilities": -right.mean(),
+            "the softmax is applied twice; cross_entropy has one": match_loss(logits.softmax(1), same),
+            "that is a margin of 1 and no cross entropy": torch.relu(1 - right + wrong).mean(),
+        },
+    )
+    _gradient(lambda some: function(some, same), (logits,), lambda some: match_loss(some, same))
+    print("right: the match loss")
 
 
 def check_receptive_field(function: Callable[[list[tuple[int, int]]], int]) -> None:

@@ -464,7 +464,10 @@ def translate(
     device: Annotated[str, typer.Option(help="cpu, cuda, or one of several GPUs like cuda:1.")] = "cpu",
     direction: Annotated[
         str | None,
-        typer.Option(help="AtoB or BtoA, or the number of a domain, if the method has several; by default the first."),
+        typer.Option(
+            help="AtoB or BtoA, the number of a domain, or a label like 10001, if the method has several; by default "
+            "the first."
+        ),
     ] = None,
 ) -> None:
     """Translate images with a trained checkpoint."""

@@ -51,10 +51,13 @@ def check_layout(images: Tensor, channels: int | None = None) -> None:
         raise ValueError(f"expected float images (N, {wanted}, H, W) with N > 0; got {described(images)}")
 
 
-def check_input(images: Tensor, network: nn.Module) -> None:
-    """Raise unless a network that begins with a convolution can take ``images``; looks at no value."""
-    weight = next(network.parameters())  # (out, in, height, width)
-    check_layout(images, weight.shape[1])
+def check_input(images: Tensor, network: nn.Module, channels: int | None = None) -> None:
+    """Raise unless a network that begins with a convolution can take ``images``; looks at no value.
+
+    ``channels``: of the images, if the first convolution is given more than them.
+    """
+    weight = next(weight for weight in network.parameters() if weight.ndim == 4)  # (out, in, height, width)
+    check_layout(images, weight.shape[1] if channels is None else channels)
     if images.device != weight.device:
         raise ValueError(f"the images are on {images.device}, the network on {weight.device}; expected one device")
     if images.dtype != weight.dtype and not torch.is_autocast_enabled(images.device.type):

@@ -71,8 +71,9 @@ def translate_files(
         out: a folder, made if it is missing; for a single picture also a file name that ends in ``.png``.
         size: side of the square in pixels, by default that of the training.
         keep_size: translate at the picture's own size instead, padded at the right and below for the network.
-        direction: one of the method's ``directions``, by default the first: "AtoB" or "BtoA", or for TUNIT the number
-            of a domain ("0", "1", ...). A method that translates one way has none.
+        direction: one of the method's ``directions``, by default the first: "AtoB" or "BtoA", for TUNIT the number
+            of a domain ("0", "1", ...), for StarGAN and MatchGAN the target label ("10001"). A method that translates
+            one way has none.
 
     Raises:
         CheckpointError: see ``load_method``.

@@ -31,7 +31,8 @@ def test_right_answers_pass(capsys):
     checks.check_composition(lambda image, painted, where: image + where * (painted - image))
     checks.check_content_maps(lambda a, b: (a - b).pow(2).mean())
     checks.check_information_loss(information)
-    assert capsys.readouterr().out.count("right:") == 7
+    checks.check_match_loss(F.cross_entropy)
+    assert capsys.readouterr().out.count("right:") == 8
 
 
 @pytest.mark.parametrize(
@@ -185,3 +186,24 @@ def information(p, q, symmetric=True, normalised=True, marginals=True):
 def test_wrong_information_losses_are_named(answer, sentence):
     with pytest.raises(AssertionError, match=sentence):
         checks.check_information_loss(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda z, t: F.cross_entropy(z, t, reduction="sum"), "summed over the pairs"),
+        (lambda z, t: 2 * F.cross_entropy(z, t), "two pairs of a triplet"),
+        (lambda z, t: F.cross_entropy(z, 1 - t), "exchanged"),
+        (lambda z, t: -F.cross_entropy(z, t), "sign is wrong"),
+        (lambda z, t: 1 - z.softmax(1)[range(len(t)), t].mean(), "probability of the wrong answer"),
+        (lambda z, t: -z.softmax(1)[range(len(t)), t].mean(), "probability of the right answer"),
+        (lambda z, t: -z[range(len(t)), t].mean(), "softmax is missing"),
+        (lambda z, t: F.cross_entropy(z.softmax(1), t), "softmax is applied twice"),
+        (lambda z, t: F.relu(1 - (2 * t - 1) * (z[:, 1] - z[:, 0])).mean(), "margin of 1"),
+        (lambda z, t: F.cross_entropy(z, t).detach(), "no gradient"),
+        (lambda z, t: F.cross_entropy(z, t) + 1, "expected"),
+    ],
+)
+def test_wrong_match_losses_are_named(answer, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        checks.check_match_loss(answer)

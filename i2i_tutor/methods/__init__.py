@@ -6,13 +6,14 @@ from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import Method
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
 from i2i_tutor.methods.dann import DANN
+from i2i_tutor.methods.matchgan import MatchGAN, StarGAN
 from i2i_tutor.methods.opgan import OPGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.pixelda import PixelDA, TaskAlone
 from i2i_tutor.methods.tunit import TUNIT
 
 KNOWN: tuple[type[Method], ...] = (
-    Pix2Pix, CycleGAN, AdversarialCycleGAN, OPGAN, PixelDA, TaskAlone, DANN, AGGAN, TUNIT,
+    Pix2Pix, CycleGAN, AdversarialCycleGAN, OPGAN, StarGAN, MatchGAN, PixelDA, TaskAlone, DANN, AGGAN, TUNIT,
 )  # fmt: skip
 METHODS = {method.name: method for method in KNOWN}
 

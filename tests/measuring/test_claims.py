@@ -201,6 +201,11 @@ def test_the_numbers_are_those_that_were_written_when_the_runs_were_made():
         ),
         ("03_opgan", "opgan", {"gap", "miou", "car_iou", "sky_iou", "tree_iou", "error", "spread"}),
         (
+            "04_matchgan",
+            "matchgan",
+            {"reading", "asked", "inside", "outside", "distance", "read", "match", "neighbours", "gan_train"},
+        ),
+        (
             "05_pixelda",
             "pixelda",
             {"target", "dark", "light", "source", "source_by_target", "fresh", "fresh_unseen", "hue"},

@@ -8,8 +8,21 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from i2i_tutor.data import digits, facades, unlabelled, unpaired
-from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, opgan, pix2pix, pixelda, tunit
+from i2i_tutor.data.streams import Stream
+from i2i_tutor.methods import KNOWN, aggan, cyclegan, dann, matchgan, opgan, pix2pix, pixelda, tunit
 from i2i_tutor.training import autocast, make_optimisers, play
+
+
+def labelled(size, batch, seed):
+    """Images, labels and target labels without any sense; as many as MatchGAN takes at its smallest."""
+
+    def make(position, rng):
+        draw = torch.Generator().manual_seed(seed + position)
+        label, wanted = torch.randint(0, 2, (2, 12, 5), generator=draw).float()
+        return {"image": torch.rand(12, 3, size, size, generator=draw) * 2 - 1, "label": label, "wanted": wanted}
+
+    return Stream(make, seed)
+
 
 CYCLEGAN = replace(cyclegan.RECIPES["smoke"], lambda_identity=0.5), partial(unpaired.train, "safari")
 PIXELDA = replace(pixelda.RECIPES["smoke"], weight_content=1.0), partial(digits.train, "digits")
@@ -18,6 +31,11 @@ GAMES = {
     cyclegan.CycleGAN: CYCLEGAN,
     cyclegan.AdversarialCycleGAN: CYCLEGAN,
     opgan.OPGAN: (replace(opgan.RECIPES["smoke"], warm_up=0), partial(unpaired.train, "safari")),
+    matchgan.StarGAN: (
+        matchgan.StarGANRecipe(size=32, base=4, blocks=1, discriminator_base=4, layers=3, critic=1),
+        labelled,
+    ),
+    matchgan.MatchGAN: (replace(matchgan.RECIPES["smoke"], weight_turns=1.0), labelled),
     pixelda.PixelDA: PIXELDA,
     pixelda.TaskAlone: (PIXELDA[0], partial(digits.labelled, "digits")),
     dann.DANN: PIXELDA,

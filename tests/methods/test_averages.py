@@ -11,12 +11,13 @@ from PIL import Image
 from i2i_tutor import parameters
 from i2i_tutor.data import facades, unlabelled
 from i2i_tutor.data.images import resize, stack, write_png
-from i2i_tutor.data.streams import to_tensor, to_uint8
+from i2i_tutor.data.streams import Stream, to_tensor, to_uint8
 from i2i_tutor.film import Film, strip
-from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix, tunit
+from i2i_tutor.methods import METHODS, aggan, cyclegan, matchgan, opgan, pix2pix, tunit
 from i2i_tutor.methods.aggan import AGGAN
 from i2i_tutor.methods.base import AveragingRecipe
 from i2i_tutor.methods.cyclegan import AdversarialCycleGAN, CycleGAN
+from i2i_tutor.methods.matchgan import MatchGAN, StarGAN
 from i2i_tutor.methods.opgan import OPGAN
 from i2i_tutor.methods.pix2pix import Pix2Pix
 from i2i_tutor.methods.tunit import TUNIT
@@ -29,6 +30,10 @@ RECIPES = {
     AdversarialCycleGAN: replace(cyclegan.RECIPES["smoke"], base=2, average=0.75),
     AGGAN: replace(aggan.RECIPES["smoke"], base=2, discriminator_base=2, attention_base=2, average=0.75),
     OPGAN: replace(opgan.RECIPES["smoke"], base=2, siamese_base=2, warm_up=0, average=0.75),
+    StarGAN: matchgan.StarGANRecipe(
+        32, 2, 4, base=2, blocks=1, discriminator_base=2, layers=3, critic=1, learning_rate=1e-3, average=0.75
+    ),
+    MatchGAN: replace(matchgan.RECIPES["smoke"], base=2, discriminator_base=2, average=0.75),
     TUNIT: replace(tunit.RECIPES["smoke"], batch=2, domains=2, translated=2, warm_up=0.25, average=0.75),
 }
 BOTH = ["g_ab", "g_ba"]
@@ -38,6 +43,8 @@ GENERATORS = {
     AdversarialCycleGAN: BOTH,
     AGGAN: [*BOTH, "attention_a", "attention_b"],
     OPGAN: BOTH,
+    StarGAN: ["generator"],
+    MatchGAN: ["generator"],
     TUNIT: ["generator"],
 }
 
@@ -52,20 +59,26 @@ def make(game, seed=0, **changes):
     return game(replace(RECIPES[game], **changes))
 
 
-def batch(seed=0):
-    images = torch.rand(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+def batch(seed=0, count=2):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, 32, 32, generator=draw) * 2 - 1
     return {
         key: pictures
         for keys in (("input", "target"), "ab", ("image", "strong"))
         for key, pictures in zip(keys, images, strict=True)
-    }
+    } | dict(zip(("label", "wanted"), torch.randint(0, 2, (2, count, 5), generator=draw).float(), strict=True))
+
+
+def count(game):
+    """Images of a batch; two are not enough for pairs of equal and of different labels."""
+    return 12 if game is MatchGAN else 2
 
 
 def played(method, steps=3):
     optimisers = make_optimisers(method)
     for step in range(steps):
         torch.manual_seed(step)  # dropout and pools
-        play(method, optimisers, batch(step), step)
+        play(method, optimisers, batch(step, count(type(method))), step)
     return method
 
 
@@ -75,11 +88,12 @@ def copied(network):
 
 def trained(game, folder=None, steps=4, resume=False, callbacks=(), **changes):
     method = make(game, 3, steps=4, **changes)
-    data = (
-        unlabelled.train("herd", 32, 2, seed=3)
-        if game is TUNIT
-        else facades.train("procedural", 32, 2, seed=3, paired=game is Pix2Pix)
-    )
+    if game in (StarGAN, MatchGAN):
+        data = Stream(lambda position, rng: batch(position, count(game)), seed=3)
+    elif game is TUNIT:
+        data = unlabelled.train("herd", 32, 2, seed=3)
+    else:
+        data = facades.train("procedural", 32, 2, seed=3, paired=game is Pix2Pix)
     options = {"precision": "fp32", "progress": False, "callbacks": callbacks}
     fit(method, data, steps, folder=folder, resume=resume, **options)
     return method
@@ -97,7 +111,7 @@ def test_the_average_is_the_one_computed_by_hand(game):
     expected = {name: copied(getattr(method, name)) for name in GENERATORS[game]}
     optimisers = make_optimisers(method)
     for step in range(4):
-        play(method, optimisers, {key: value.double() for key, value in batch(step).items()}, step)
+        play(method, optimisers, {key: value.double() for key, value in batch(step, count(game)).items()}, step)
         for name, mine in expected.items():
             for key, live in getattr(method, name).state_dict().items():
                 mine[key] = 0.75 * mine[key] + 0.25 * live
@@ -154,7 +168,11 @@ def test_the_average_translates_and_the_live_network_plays(game):
     method, x = played(make(game, **plain.get(game, {}))), batch()["a"]
     for number, name in enumerate(method.averages):
         direction = method.directions[number] if method.directions else None
-        given = (x, method.scaled(method.mean_codes()[:1].expand(len(x), -1))) if game is TUNIT else (x,)
+        given = (x,)
+        if game is TUNIT:
+            given = x, method.scaled(method.mean_codes()[:1].expand(len(x), -1))
+        elif game in (StarGAN, MatchGAN):
+            given = x, torch.zeros(len(x), 5)  # the first direction
         with torch.no_grad():
             live, average = getattr(method, name)(*given), method.averages[name](*given)
         assert not torch.equal(live, average)
@@ -223,8 +241,11 @@ def older(folder):
     path.write_text(json.dumps(about))
 
 
-# TUNIT has averaged from the beginning
-@pytest.mark.parametrize("game", [game for game in RECIPES if game is not TUNIT], ids=lambda game: game.name)
+# These have averaged from the beginning
+ALWAYS = (StarGAN, MatchGAN, TUNIT)
+
+
+@pytest.mark.parametrize("game", [game for game in RECIPES if game not in ALWAYS], ids=lambda game: game.name)
 def test_a_checkpoint_from_before_there_were_averages_loads_and_resumes(game, tmp_path):
     straight = trained(game, average=0.0).state_dict()
     trained(game, tmp_path, 2, average=0.0)

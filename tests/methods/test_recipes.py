@@ -7,11 +7,11 @@ import pytest
 
 from i2i_tutor import parameters
 from i2i_tutor.measuring.judges import JudgeRecipe
-from i2i_tutor.methods import METHODS, aggan, cyclegan, opgan, pix2pix, pixelda, tunit
+from i2i_tutor.methods import METHODS, aggan, cyclegan, matchgan, opgan, pix2pix, pixelda, tunit
 from i2i_tutor.methods.base import profiles
 
-MODULES = (pix2pix, cyclegan, opgan, pixelda, aggan, tunit)
-SMALL = [*(module.RECIPES["smoke"] for module in MODULES), JudgeRecipe(size=32)]
+MODULES = (pix2pix, cyclegan, opgan, matchgan, pixelda, aggan, tunit)
+SMALL = [*(module.RECIPES["smoke"] for module in MODULES), matchgan.StarGANRecipe(), JudgeRecipe(size=32)]
 
 
 @pytest.fixture(params=SMALL, ids=lambda recipe: type(recipe).__name__)
