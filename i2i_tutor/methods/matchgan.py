@@ -105,9 +105,8 @@ class MatchGANRecipe(StarGANRecipe):
 
 
 _SMALL: dict[str, Any] = {
-    "learning_rate": 2e-3, "decay": 0.5, "average": 0.99, "critic": 1, "objective": "hinge", "weight_adversarial": 4.0,
-    "weight_label": 2.0, "gradient_penalty": 0.0, "cover": 0.6, "kernel": 5, "label_in": "norms", "change": True,
-    "body": "small",
+    "learning_rate": 2e-3, "decay": 0.5, "average": 0.99, "critic": 1, "objective": "hinge", "gradient_penalty": 0.0,
+    "cover": 0.5, "kernel": 5, "label_in": "norms", "change": True, "body": "small",
 }  # fmt: skip
 RECIPES = {
     "smoke": MatchGANRecipe(size=32, batch=12, groups=3, steps=4, base=4, blocks=1, discriminator_base=4, **_SMALL),

@@ -68,9 +68,9 @@ def check_hard(hard: object) -> None:
 
 
 def _picture(chance: np.ndarray, size: int, wanted: np.ndarray, hard: bool) -> np.ndarray:
-    far = 0.6 if hard else 0.5  # how far from the middle, and from upright
+    far = 0.5 if hard else 0.4  # how far from the middle, and from upright
     place = between(chance, n.SHIFT_X, -0.18 * far, 0.18 * far), 0.03 + between(chance, n.SHIFT_Y, -0.12, 0.12) * far
-    scale = between(chance, n.SCALE, 1.14 if hard else 1.18, 1.34)
+    scale = between(chance, n.SCALE, 1.18 if hard else 1.22, 1.38)
     canvas = Canvas(size, place, scale, between(chance, n.TILT, -0.38 * far, 0.38 * far))
     which = (wanted[:, :HAIR] * np.arange(1, HAIR + 1)).sum(1).astype(np.int64)
     light, deep = (shades[which] for shades in HAIRS)

@@ -8,7 +8,7 @@ from i2i_tutor.data.faces.look import STYLES, WORN
 from i2i_tutor.data.faces.shapes import Canvas
 
 KNITTED, CAP, BAND, BRIMMED = range(4)
-BARE = 0.8  # share of the heads that wear nothing
+BARE = 0.9  # share of the heads that wear nothing
 
 
 class Hair:

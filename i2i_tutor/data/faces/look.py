@@ -17,7 +17,7 @@ CALM_BACKS = _colours("8fb0ad b9c4a6 d9c29a c9a58f 8f9aa8 6d8580")
 CALM_CLOTHES = _colours("2f5d62 a8553a 4c6a8d e8dfcc")
 IRISES = _colours("4a2f1b 3f6a8a 4f6f45 6b4a2a")
 LENSES = _colours("17161a 1b1512 141c1a")  # of sunglasses
-RIMS = _colours("17161a 1b1512 7b2a22 c8a048 d8d8d4 4a5f8a")
+RIMS = _colours("17161a 1b1512 2a2022 7b2a22")
 FRAMES = _colours("1d1b1f 7b3a22 b9b9c0 c8a048")  # of spectacles
 TINTS = _colours("d8909a d8a850 7fa8d0 88b888 a8a4b0")  # of their lenses
 SHADOWS = _colours("1e1a20 2c2230 3f4a78 6b3a52 40564a")  # around the eyes
@@ -30,11 +30,8 @@ STYLES = np.array(
     [
         (0.00, -0.2, 0.000, -0.34, 0.10, 0.0, 0.22, 0.06, 0),  # short, parted
         (0.00, -0.2, 0.035, -0.30, 0.20, 0.0, 0.00, 0.12, 0),  # curls
-        (0.57, 0.80, 0.000, -0.44, 0.75, 0.0, 0.05, 0.06, 0),  # long, parted
         (0.58, 0.36, 0.000, -0.20, 0.00, 1.0, 0.00, 0.07, 0),  # a bob with a fringe
         (0.00, -0.2, 0.000, -0.36, 0.25, 0.0, -0.2, 0.05, 1),  # a bun
-        (0.61, 0.74, 0.022, -0.38, 0.55, 0.0, -0.16, 0.10, 0),  # long waves
-        (0.66, 0.30, 0.045, -0.28, 0.20, 0.3, 0.00, 0.17, 0),  # a mane of curls
     ],
     np.float32,
 )

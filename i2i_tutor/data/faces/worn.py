@@ -57,7 +57,7 @@ def glasses(canvas: Canvas, chance: np.ndarray, build: Build, dark: np.ndarray, 
     u, v, ex, ey = canvas.u, canvas.v, build.eye_x, build.eye_y
     some = (chance[n.EYEWEAR] < SPECTACLES).astype(np.float32) if hard else np.zeros_like(dark)
     clear = some * (1 - dark)
-    rx, ry = between(chance, n.LENS_X, 0.155, 0.195), between(chance, n.LENS_Y, 0.115, 0.155)
+    rx, ry = between(chance, n.LENS_X, 0.170, 0.205), between(chance, n.LENS_Y, 0.130, 0.165)
     near = np.abs(u - build.turn) - ex * 1.03  # both lenses at once
     p, q = near / rx, (v - ey - between(chance, n.LENS_DOWN, 0.0, 0.03)) / ry
     p, q = p * p, q * q
