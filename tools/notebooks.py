@@ -20,27 +20,17 @@ from myst import Bibliography, Labels, MarkupError, Translator
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from i2i_tutor import parameters
+from i2i_tutor import assignments, parameters
+from i2i_tutor.assignments import INSTALL, METADATA
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_CELL = 26  # lines of code, of at most 84 columns, in a cell that stands open on the page
 LONGEST_FOLDED = 40  # in one that the page folds, with a line that says what is in it
 MEDIAN_CELL = 15  # of the open cells
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 # What `plots` has that draws nothing, or brings its own alt text.
 NO_FIGURE = {"table"}  # what the package's plots make besides figures
 BACK = "This notebook is a page of *The I2I Tutor*."
 NOT_YET = " The book's site, which shows it with figures and results, is not public yet."
-# torch and all else that the package needs are on Colab; --no-deps keeps pip from touching them.
-INSTALL = """\
-# Installs the package where it is missing (as on Colab), but never torch. Where it is there already, nothing happens.
-from importlib.util import find_spec
-
-if find_spec("i2i_tutor") is None:
-    %pip install --quiet --no-deps "i2i-tutor @ git+{repository}@{branch}" torchmetrics lightning-utilities pooch"""
 
 
 class NotebookError(ValueError):

@@ -1,0 +1,26 @@
+"""For nbgrader: feedback that shows what a check said, and neither hidden tests nor solutions. Needs nbconvert."""
+
+import re
+from typing import Any
+
+from nbconvert.preprocessors import Preprocessor
+
+from i2i_tutor.assignments import HIDDEN, SOLUTION, _cut
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Feedback(Preprocessor):
+    """Cuts the hidden tests out of the graded cells, and the lines of code out of what an error shows."""
+
+    def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
+        """One cell."""
+        for region in (HIDDEN, SOLUTION):
+            if region[0] in cell.source:
+                cell.source = _cut(cell.source, region, "").rstrip("\n")
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
+            for output in cell.outputs:
+                if output.output_type == "error":
+                    name = "" if output.ename == "Wrong" else f"{output.ename}: "
+                    output.traceback = [name + COLOUR.sub("", output.evalue)]
+        return cell, resources
