@@ -66,7 +66,9 @@ print("real", real_logits.tolist(), "made", fake_logits.tolist(), sep="\n")
 # %% nbgrader={"grade": false, "grade_id": "by-hand", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
 # canary: i2i solution
-loss_d = 0.5 * float(F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean())
+loss_d = 0.5 * float(
+    F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+)
 gan = float(F.softplus(-fake_logits).mean())
 ### END SOLUTION
 
@@ -84,6 +86,7 @@ assert len(student.strip()) > 0
 # `discriminator` takes one image of six channels, the plan `x` with the picture behind it, and returns a map of logits.
 # `fake` is $G(x)$, fresh from the generator, and carries its graph: nobody else should learn from this loss.
 
+
 # %% nbgrader={"grade": false, "grade_id": "discriminator-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def discriminator_loss(discriminator, x, y, fake):
     """What D minimises on the real pair (x, y) and the made pair (x, fake)."""
@@ -100,14 +103,17 @@ tasks.check_discriminator_loss(discriminator_loss)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
 tasks.check_discriminator_loss(discriminator_loss, seed=1, batch=1, side=12)
-tasks.check_discriminator_loss(discriminator_loss, seed=2, batch=3, side=6, dtype=torch.float32)
-tasks.check_discriminator_loss(discriminator_loss, seed=3, scale=1000.0)
+tasks.check_discriminator_loss(
+    discriminator_loss, seed=2, batch=3, side=6, dtype=torch.float32
+)
+tasks.check_discriminator_loss(discriminator_loss, seed=3, scale=1e6)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ## Task 3: what the generator pays (3 points)
 #
 # The GAN term in the form that does not saturate, plus `weight` times the distance to the target, as the official code takes it.
+
 
 # %% nbgrader={"grade": false, "grade_id": "generator-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def generator_loss(discriminator, x, y, fake, weight):
@@ -124,8 +130,10 @@ tasks.check_generator_loss(generator_loss)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
 tasks.check_generator_loss(generator_loss, seed=1, batch=1, side=12, weight=3.0)
-tasks.check_generator_loss(generator_loss, seed=2, batch=3, side=6, dtype=torch.float32, weight=0.5)
-tasks.check_generator_loss(generator_loss, seed=3, scale=1000.0, weight=0.0)
+tasks.check_generator_loss(
+    generator_loss, seed=2, batch=3, side=6, dtype=torch.float32, weight=0.5
+)
+tasks.check_generator_loss(generator_loss, seed=3, scale=1e6, weight=0.0)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -134,6 +142,7 @@ tasks.check_generator_loss(generator_loss, seed=3, scale=1000.0, weight=0.0)
 # A PatchGAN is a stack of convolutions, given as `[(kernel, stride), ...]`, the first layer first.
 # Return two whole numbers: the side of the patch of pixels that one logit sees, and how many pixels the patch of the next logit lies to the right of it.
 # For two layers of 4 × 4 with stride 2 they are 10 and 4.
+
 
 # %% nbgrader={"grade": false, "grade_id": "patch", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def patch(layers):
@@ -152,7 +161,16 @@ def patch(layers):
 tasks.check_patch(patch)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
-tasks.check_patch(patch, networks=[((7, 1), (3, 2), (3, 2)), ((1, 1),), (), ((2, 3), (5, 1), (3, 4)), ((9, 4),)])
+tasks.check_patch(
+    patch,
+    networks=[
+        ((7, 1), (3, 2), (3, 2)),
+        ((1, 1),),
+        (),
+        ((2, 3), (5, 1), (3, 4)),
+        ((9, 4),),
+    ],
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -161,6 +179,7 @@ tasks.check_patch(patch, networks=[((7, 1), (3, 2), (3, 2)), ((1, 1),), (), ((2,
 # A colleague trains with random crops and mirroring, as the paper does.
 # Without her `jitter` the same training works; with it the pictures stay soft, and the windows lie beside those of the plan.
 # This is her code:
+
 
 # %% nbgrader={"grade": false, "grade_id": "sick-code", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def sick_jitter(x, y, size):
@@ -181,7 +200,9 @@ def sick_jitter(x, y, size):
 # And this is her run (some ten seconds), beside one without `jitter`:
 
 # %% nbgrader={"grade": false, "grade_id": "sick-run", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["slow"]
-numbers = replace(RECIPES["fast"], size=48, load_size=64, base=16, depth=4, steps=250, average=0.9)
+numbers = replace(
+    RECIPES["fast"], size=48, load_size=64, base=16, depth=4, steps=250, average=0.9
+)
 houses = facades.evaluation("procedural", numbers.size, count=64)
 
 
@@ -189,29 +210,52 @@ def training(numbers, jitter):
     """A short training on crops that `jitter` cuts: the model, and the L1 term that was paid at each step."""
     torch.manual_seed(student_seed(student))
     model = Pix2Pix(numbers)
-    stream = facades.train("procedural", numbers.load_size, 4, student_seed(student))
+    stream = facades.train(
+        "procedural", numbers.load_size, 4, student_seed(student)
+    )
     optimisers, paid = make_optimisers(model), []
     for step in range(numbers.steps):
         batch = next(stream)
         x, y = jitter(batch["input"], batch["target"], numbers.size)
-        paid.append(float(play(model, optimisers, {"input": x, "target": y}, step)["l1"]))
+        paid.append(
+            float(play(model, optimisers, {"input": x, "target": y}, step)["l1"])
+        )
     return model, paid
 
 
 def middle(x, y, size):
     """The middle of both pictures: no jitter at all."""
     edge = (x.shape[-1] - size) // 2
-    return x[..., edge : edge + size, edge : edge + size], y[..., edge : edge + size, edge : edge + size]
+    return x[..., edge : edge + size, edge : edge + size], y[
+        ..., edge : edge + size, edge : edge + size
+    ]
 
 
-runs = {"no jitter": training(numbers, middle), "her jitter": training(numbers, sick_jitter)}
-painted = {name: model.translate(houses["input"][:4]) for name, (model, _) in runs.items()}
-display(plots.grid({"plan": houses["input"][:4], **painted, "photograph": houses["target"][:4]}))
-smooth = {name: torch.tensor(paid).view(-1, 10).mean(1).tolist() for name, (_, paid) in runs.items()}
-plots.lines({name: (range(10, 251, 10), paid) for name, paid in smooth.items()}, x="step", y="L1 term")
+runs = {
+    "no jitter": training(numbers, middle),
+    "her jitter": training(numbers, sick_jitter),
+}
+painted = {
+    name: model.translate(houses["input"][:4]) for name, (model, _) in runs.items()
+}
+display(
+    plots.grid(
+        {"plan": houses["input"][:4], **painted, "photograph": houses["target"][:4]}
+    )
+)
+smooth = {
+    name: torch.tensor(paid).view(-1, 10).mean(1).tolist()
+    for name, (_, paid) in runs.items()
+}
+plots.lines(
+    {name: (range(10, 251, 10), paid) for name, paid in smooth.items()},
+    x="step",
+    y="L1 term",
+)
 
 # %% [markdown]
 # Find the mistake and mend it: crops begin at any place where they fit, about every second one is mirrored, and a pair stays a pair.
+
 
 # %% nbgrader={"grade": false, "grade_id": "jitter", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def jitter(x, y, size):
@@ -231,8 +275,10 @@ def jitter(x, y, size):
 tasks.check_jitter(jitter)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
-tasks.check_jitter(jitter, seed=1, batch=1, load_size=9, size=5)
-tasks.check_jitter(jitter, seed=2, batch=3, load_size=7, size=7, dtype=torch.float32)
+tasks.check_jitter(jitter, seed=1, batch=1, load_size=8, size=5)
+tasks.check_jitter(
+    jitter, seed=2, batch=3, load_size=7, size=7, dtype=torch.float32
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -242,6 +288,7 @@ tasks.check_jitter(jitter, seed=2, batch=3, load_size=7, size=7, dtype=torch.flo
 # Each of them takes one step of its own optimiser.
 # `loss_d(discriminator, x, y, fake)` and `loss_g(discriminator, x, y, fake)` are right versions of tasks 2 and 3.
 # Your function is called again and again, with the same optimisers, and returns nothing.
+
 
 # %% nbgrader={"grade": false, "grade_id": "training-step", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def training_step(generator, discriminator, adam_g, adam_d, x, y, loss_d, loss_g):
@@ -264,7 +311,9 @@ tasks.check_training_step(training_step)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
 tasks.check_training_step(training_step, seed=1, batch=1, side=12, steps=5)
-tasks.check_training_step(training_step, seed=2, batch=3, side=6, optimiser=torch.optim.Adam)
+tasks.check_training_step(
+    training_step, seed=2, batch=3, side=6, optimiser=torch.optim.Adam
+)
 tasks.check_training_step(training_step, seed=3, dtype=torch.float32, steps=2)
 ### END HIDDEN TESTS
 
@@ -282,7 +331,10 @@ for name, adversary in [("L1", "none"), ("L1 + cGAN", "conditional")]:
     model, _ = training(replace(numbers, adversary=adversary), middle)
     images = model.translate(houses["input"])
     painted[name] = images[:4]
-    measured = metrics.sharpness(images, houses["target"]), metrics.mean_absolute_error(images, houses["target"])
+    measured = (
+        metrics.sharpness(images, houses["target"]),
+        metrics.mean_absolute_error(images, houses["target"]),
+    )
     rows.append((name, *measured))
 display(plots.grid({**painted, "photograph": houses["target"][:4]}))
 plots.table(["trained with", "sharpness", "mean absolute error"], rows)

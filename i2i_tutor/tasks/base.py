@@ -15,7 +15,7 @@ ALLOWED = ("i2i_tutor.nn",)  # networks are given; losses and steps are what an 
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-4}
 
 
-class Wrong(AssertionError):
+class Wrong(AssertionError):  # noqa: N818 - what an answer is
     """An answer is wrong. A notebook shows its sentence without the lines of the check."""
 
     def _render_traceback_(self) -> list[str]:  # what IPython asks an error for
@@ -89,11 +89,11 @@ def same(answer: object, expected: Tensor, mistakes: Mapping[str, Tensor] | None
         return
     for sentence, value in (mistakes or {}).items():
         if value.shape == answer.shape and _close(answer, value):
-            numbers = f" (yours {float(answer):.4f}, expected {float(expected):.4f})" if answer.ndim == 0 else ""
+            numbers = f" (yours {answer.item():.4f}, expected {expected.item():.4f})" if answer.ndim == 0 else ""
             raise Wrong(sentence + numbers)
     if answer.ndim == 0:
-        raise Wrong(f"{what} is {float(answer):.6f}; expected {float(expected):.6f}")
-    raise Wrong(f"{what} differs from the expected values by up to {float((answer - expected).abs().max()):.4g}")
+        raise Wrong(f"{what} is {answer.item():.6f}; expected {expected.item():.6f}")
+    raise Wrong(f"{what} differs from the expected values by up to {(answer - expected).abs().max().item():.4g}")
 
 
 def number(answer: object, expected: float, mistakes: Mapping[str, float], what: str, within: float = 2e-3) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,7 @@ def by_hand(student: str) -> tuple[Tensor, Tensor]:
     while True:
         real, fake = choices[torch.randint(4, (2, 2, 2), generator=generator)]
         values = sorted([*_by_hand(real, fake)[1].values(), _by_hand(real, fake)[0]["loss_d"]])
-        if all(b - a > 0.01 for a, b in zip(values, values[1:], strict=False)):  # every mistake can be told
+        if all(b - a > 0.01 for a, b in pairwise(values)):  # every mistake can be told
             return real, fake
 
 
@@ -133,10 +134,13 @@ def check_discriminator_loss(
     same(answer(judge, x, y, fake), right.detach(), {name: value.detach() for name, value in mistakes.items()})
     pictures = {"y": y, "fake": fake}
     cut = "a gradient reaches fake, so G would learn from D's loss, the opposite of its own: detach it here"
-    gradients(lambda a, b: answer(judge, x, a, b), lambda a, b: reference_discriminator_loss(judge, x, a, b), pictures, {
-        cut: lambda a, b: 0.5 * losses.discriminator_loss(judge(torch.cat([x, a], 1)), judge(torch.cat([x, b], 1))),
-    })  # fmt: skip
-    _of_judge(partial(answer, x=x, y=y, fake=fake), partial(reference_discriminator_loss, x=x, y=y, fake=fake), judge)
+    gradients(
+        lambda a, b: answer(judge, x, a, b),
+        lambda a, b: reference_discriminator_loss(judge, x, a, b),
+        pictures,
+        {cut: lambda a, b: 0.5 * losses.discriminator_loss(judge(torch.cat([x, a], 1)), judge(torch.cat([x, b], 1)))},
+    )
+    _of_judge(answer, reference_discriminator_loss, judge, (x, y, fake))
 
 
 @task(LOSSES)
@@ -186,11 +190,11 @@ def check_generator_loss(
     )
 
 
-def _of_judge(answer: Callable[..., Tensor], reference: Callable[..., Tensor], judge: _Judge) -> None:
+def _of_judge(answer: Loss, reference: Loss, judge: _Judge, pictures: tuple[Tensor, Tensor, Tensor]) -> None:
     """D's own weights must receive the reference's gradients."""
     mine, theirs = deepcopy(judge), deepcopy(judge)
-    answer(mine).backward()
-    reference(theirs).backward()
+    answer(mine, *pictures).backward()
+    reference(theirs, *pictures).backward()
     for ours, expected in zip(mine.parameters(), theirs.parameters(), strict=True):
         if ours.grad is None:
             raise Wrong("the value is right, but D's weights receive no gradient from it")
@@ -206,8 +210,8 @@ def check_patch(
     answer: Callable[[Sequence[tuple[int, int]]], tuple[int, int]],
     *,
     networks: Sequence[Sequence[tuple[int, int]]] = (
+        ((3, 2), (5, 4), (4, 1)),  # tells all the mistakes apart
         ((4, 2), (4, 2)),
-        ((4, 2), (4, 1), (4, 1)),
         ((4, 2), (4, 2), (4, 2), (4, 1), (4, 1)),
     ),
 ) -> None:
@@ -219,17 +223,15 @@ def check_patch(
             raise Wrong(f"the answer is {got!r}; expected two whole numbers, (side, apart)")
         of = f"for {layers_in_words(layers)} you say side {got[0]}, apart {got[1]}"
         if got[0] != side:
-            mistakes = {
-                _patch(tuple(reversed(layers)))[0]: "the layers are taken in the wrong order",
-                math.prod(kernel for kernel, _ in layers): "you multiplied the kernels",
-                1 + sum(kernel - 1 for kernel, _ in layers): "the strides are missing: that is as if all were 1",
-                sum(kernel for kernel, _ in layers): "you added the kernels",
-                side + 1: "one too many",
-                side - 1: "one too few",
-                _spread(layers): "going back from one logit, r becomes (r - 1) * stride + kernel, not r * stride + "
-                "kernel",
-            }
-            raise Wrong(f"{of}; the side is {side}" + (f": {mistakes[got[0]]}" if got[0] in mistakes else ""))
+            mistakes = [
+                (_patch(tuple(reversed(layers)))[0], "the layers are taken in the wrong order"),
+                (math.prod(kernel for kernel, _ in layers), "you multiplied the kernels"),
+                (1 + sum(kernel - 1 for kernel, _ in layers), "the strides are missing: that is as if all were 1"),
+                (sum(kernel for kernel, _ in layers), "you added the kernels"),
+                (_spread(layers), "going back, r becomes (r - 1) * stride + kernel, not r * stride + kernel"),
+            ]
+            hint = next((f": {sentence}" for value, sentence in mistakes if value == got[0]), "")
+            raise Wrong(f"{of}; the side is {side}{hint}")
         if got[1] != apart:
             hints = {
                 sum(stride for _, stride in layers): "you added the strides; each layer multiplies",
@@ -275,7 +277,7 @@ def check_jitter(
     """Task 5: a function (x, y, size) → a random crop and mirroring of a batch of pairs, which stay pairs."""
     whole = torch.arange(batch * 3 * load_size**2, dtype=dtype).view(batch, 3, load_size, load_size)
     seen: set[tuple[int, int, bool]] = set()
-    for _ in range(400):
+    for _ in range(300):
         x, y = whole.clone(), -whole
         got = answer(x, y, size)
         if not isinstance(got, tuple | list) or len(got) != 2:
@@ -314,13 +316,15 @@ def _place(whole: Tensor, a: Tensor, b: Tensor) -> tuple[int, int, bool]:
 
 def _variety(seen: set[tuple[int, int, bool]], places: int) -> None:
     if len({mirrored for *_, mirrored in seen}) < 2:
-        raise Wrong("in 400 draws the pictures were always, or never, mirrored; expected every second time")
+        raise Wrong("in 300 draws the pictures were always, or never, mirrored; expected every second time")
     for name, found in (("row", {top for top, _, _ in seen}), ("column", {left for _, left, _ in seen})):
         if len(found) == 1 and places > 1:
             raise Wrong(f"the {name} of the crop is always {found.pop()}: that cures the pairs by losing the jitter")
         if len(found) < places:
             missing = sorted(set(range(places)) - found)
             raise Wrong(f"no crop ever begins at {name} {missing[0]}; expected every one from 0 to {places - 1}")
+    if len({place[:2] for place in seen}) < places**2:
+        raise Wrong("row and column of a crop go together; expected every place, drawn by two numbers")
 
 
 # --- one step ------------------------------------------------------------------------------------------------------
@@ -337,7 +341,9 @@ def check_training_step(
     optimiser: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
 ) -> None:
     """Task 6: (generator, discriminator, adam_g, adam_d, x, y, loss_d, loss_g): one step, D first, both move once."""
-    generator: nn.Module = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1, dtype=dtype), nn.Tanh(), nn.Conv2d(4, 3, 3, 1, 1, dtype=dtype))
+    generator: nn.Module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 1, 1, dtype=dtype), nn.Tanh(), nn.Conv2d(4, 3, 3, 1, 1, dtype=dtype)
+    )
     players = generator, _Judge(batch, dtype)
     pairs = [_pictures(2, batch, side, dtype) for _ in range(steps)]
     expected = _after(_step, players, pairs, optimiser)
@@ -390,10 +396,7 @@ def _step(
     """
     fake = generator(x)
     for player in order:
-        network, optimiser, loss = {
-            "d": (discriminator, adam_d, loss_d),
-            "g": (generator, adam_g, loss_g),
-        }[player]
+        optimiser, loss = (adam_d, loss_d) if player == "d" else (adam_g, loss_g)
         if player in clear:
             optimiser.zero_grad()
         loss(discriminator, x, y, fake).backward(retain_graph=True)
@@ -401,29 +404,8 @@ def _step(
             optimiser.step()
 
 
-def _at_once(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    adam_g: torch.optim.Optimizer,
-    adam_d: torch.optim.Optimizer,
-    x: Tensor,
-    y: Tensor,
-    loss_d: Loss,
-    loss_g: Loss,
-) -> None:
-    """A wrong step: G plays against the D of before."""
-    fake = generator(x)
-    of_g = torch.autograd.grad(loss_g(discriminator, x, y, fake), list(generator.parameters()))
-    adam_d.zero_grad()
-    loss_d(discriminator, x, y, fake).backward()
-    adam_d.step()
-    for weight, gradient in zip(generator.parameters(), of_g, strict=True):
-        weight.grad = gradient
-    adam_g.step()
-
-
 _MISTAKES: dict[str, Callable[..., object]] = {
-    "G plays first; in pix2pix D learns first, and G plays against the D that has just learnt": partial(
+    "G plays against the D of before; D learns first, and G plays against the D that has just learnt": partial(
         _step, order="gd"
     ),
     "D's gradients are not cleared before its turn: those of G's loss, which would fool D, are still in them": partial(
@@ -431,7 +413,6 @@ _MISTAKES: dict[str, Callable[..., object]] = {
     ),
     "G's gradients are not cleared: those of the steps before are still in them": partial(_step, clear="d"),
     "no gradients are cleared: those of the steps before are still in them": partial(_step, clear=""),
-    "both losses are computed before anybody moves: G must play against the D that has just learnt": _at_once,
     "the discriminator never moves": partial(_step, moves="g"),
     "the generator never moves": partial(_step, moves="d"),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from nbconvert.preprocessors import Preprocessor
 
-from i2i_tutor.assignments import HIDDEN, SOLUTION, _cut
+from i2i_tutor.assignments.source import HIDDEN, SOLUTION, cut
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -17,7 +17,7 @@ class Feedback(Preprocessor):
         """One cell."""
         for region in (HIDDEN, SOLUTION):
             if region[0] in cell.source:
-                cell.source = _cut(cell.source, region, "").rstrip("\n")
+                cell.source = cut(cell.source, region, "").rstrip("\n")
         if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
             for output in cell.outputs:
                 if output.output_type == "error":

@@ -1,4 +1,4 @@
-"""Assignments: the notebook for students, the one for nbgrader, and a check of a student's notebook without nbgrader.
+"""An assignment's source, and the notebooks that are made of it: one for students, one for nbgrader.
 
 A source ``assignments/NN_name.py`` is a percent script whose cell headers carry nbgrader's metadata. An answer's cell
 ``NAME`` holds the solution between ``### BEGIN SOLUTION`` and ``### END SOLUTION``; the cell ``NAME-tests`` checks it,
@@ -6,17 +6,9 @@ and what stands between ``### BEGIN HIDDEN TESTS`` and ``### END HIDDEN TESTS`` 
 checkout: a wheel and the site hold the students' notebooks alone.
 """
 
-import contextlib
 import hashlib
-import io
 import json
-import linecache
 import re
-import subprocess
-import sys
-import time
-import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +54,7 @@ c.ExecutePreprocessor.timeout = 180  # seconds a cell may take: a training needs
 # Feedback shows what a check said, and neither the hidden tests nor the solutions
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
-    "i2i_tutor.feedback.Feedback",
+    "i2i_tutor.assignments.feedback.Feedback",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 '''
@@ -114,7 +106,9 @@ def read_source(source: Path) -> list[Cell]:
 def _metadata(metadata: dict[str, Any], kind: str) -> dict[str, Any]:
     kept = {key: metadata[key] for key in sorted(metadata)}
     if "nbgrader" in kept:
-        kept["nbgrader"] = {**kept["nbgrader"], "cell_type": kind} if kept["nbgrader"].get("points") else kept["nbgrader"]
+        kept["nbgrader"] = (
+            {**kept["nbgrader"], "cell_type": kind} if kept["nbgrader"].get("points") else kept["nbgrader"]
+        )
     return kept
 
 
@@ -148,8 +142,8 @@ def released(cells: list[Cell]) -> list[Cell]:
         text = cell["source"]
         if grading.get("solution"):
             stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
-            text = _cut(text, SOLUTION, stub) if SOLUTION[0] in text else stub
-        text = _cut(text, HIDDEN, "").rstrip("\n") if HIDDEN[0] in text else text
+            text = cut(text, SOLUTION, stub) if SOLUTION[0] in text else stub
+        text = cut(text, HIDDEN, "").rstrip("\n") if HIDDEN[0] in text else text
         for mark in (*SOLUTION, *HIDDEN, *MARKS):
             if mark in text:
                 raise AssignmentError(f"the cell {grading.get('grade_id', '?')!r} would release a line with {mark!r}")
@@ -157,7 +151,7 @@ def released(cells: list[Cell]) -> list[Cell]:
     return out
 
 
-def _cut(text: str, marks: tuple[str, str], stub: str) -> str:
+def cut(text: str, marks: tuple[str, str], stub: str) -> str:
     """The text with every region between two marks replaced by a stub, at the depth of the region."""
     lines: list[str] = []
     inside = False
@@ -235,7 +229,9 @@ def problems(source: Path) -> list[str]:
     found = [f"two cells are called {name!r}" for name in sorted({name for name in names if names.count(name) > 1})]
     points = sum(grading.get("points", 0) for _, grading in graded)
     automatic = tasks(cells)
-    by_hand = [name for cell, grading in graded if grading["grade"] and grading["solution"] for name in (grading["grade_id"],)]
+    by_hand = [
+        name for cell, grading in graded if grading["grade"] and grading["solution"] for name in (grading["grade_id"],)
+    ]
     if points != 20:
         found.append(f"it has {points:g} points; expected 20")
     if not 5 <= len(automatic) <= 6 or len(by_hand) != 1:
@@ -248,9 +244,10 @@ def problems(source: Path) -> list[str]:
         ):
             count = cell["source"].count(region[0])
             if count != bool(wanted) or cell["source"].count(mark) != count:
+                marks = cell["source"].count(mark)
                 found.append(
-                    f"the cell {grading['grade_id']!r} has {count} regions {region[0]!r} and {cell['source'].count(mark)} "
-                    f"marks {mark!r} in them; expected {int(bool(wanted))} of each"
+                    f"the cell {grading['grade_id']!r} has {count} regions {region[0]!r} and {marks} marks {mark!r} in "
+                    f"them; expected {int(bool(wanted))} of each"
                 )
     if sum("student" in cell["metadata"].get("tags", []) for cell in cells) != 1:
         found.append("expected one cell tagged `student`, where students write their name")
@@ -259,180 +256,3 @@ def problems(source: Path) -> list[str]:
     except AssignmentError as error:
         found.append(str(error))
     return [f"{source.parent.name}/{source.name}: {sentence}" for sentence in found]
-
-
-# --- running an assignment -----------------------------------------------------------------------------------------
-
-
-def read_notebook(path: Path) -> list[Cell]:
-    """The cells of a notebook file. Raises AssignmentError if it is none, or is no assignment of this book."""
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        read = [{**cell, "source": "".join(cell["source"]), "metadata": dict(cell["metadata"])} for cell in cells]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssignmentError(f"{path} is not a readable notebook ({error})") from error
-    return read
-
-
-def check_form(cells: list[Cell]) -> None:
-    """Raise AssignmentError if nbgrader could not grade these cells, and would give 0 without a word."""
-    names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in cells]
-    known = [name for name in names if name]
-    if not known:
-        raise AssignmentError(
-            "the cells of this notebook have lost nbgrader's metadata (some editors drop it), so it would get 0 points; "
-            "copy your answers into a fresh copy of the assignment"
-        )
-    twice = sorted({name for name in known if known.count(name) > 1})
-    if twice:
-        raise AssignmentError(f"there are two cells {twice[0]!r}; remove the copy, or neither is graded")
-    lost = [f"{name}{TESTS}" for name in tasks(cells) if name not in known]
-    if lost:
-        raise AssignmentError(f"the answer of {lost[0]!r} is missing; copy your answers into a fresh assignment")
-
-
-def execute(cells: list[Cell], skip: tuple[str, ...] = ()) -> Iterator[tuple[Cell, str]]:
-    """Run the code cells one after the other, as a kernel does, each whatever became of those before it.
-
-    Yields every code cell before it is run with "runs", and then with what went wrong in a sentence, or "". Cells with
-    a tag of ``skip`` are left out, and lines for the notebook alone (``%pip``).
-    """
-    space: dict[str, Any] = {"__name__": "__main__"}
-    for number, cell in enumerate(cells):
-        if cell["cell_type"] != "code" or {*skip, "validate"} & set(cell["metadata"].get("tags", [])):
-            continue
-        yield cell, "runs"
-        lines = [re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in cell["source"].split("\n")]
-        yield cell, _run("\n".join(lines), f"<cell {number + 1}>", space)
-
-
-def _run(source: str, name: str, space: dict[str, Any]) -> str:
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # for tracebacks
-    try:
-        exec(compile(source, name, "exec"), space)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if type(error).__name__ == "Wrong":
-            return str(error)
-        return traceback.format_exception_only(error)[-1].strip() or type(error).__name__
-    return ""
-
-
-def grade(cells: list[Cell], skip: tuple[str, ...] = ()) -> dict[str, tuple[float, str]]:
-    """Points of every autograded task, and what its check said of a wrong answer; runs here, without isolation."""
-    points = tasks(cells)
-    said = dict.fromkeys(points, "its check was not run")
-    with contextlib.redirect_stdout(io.StringIO()):
-        for cell, sentence in execute(cells, skip):
-            name = cell["metadata"].get("nbgrader", {}).get("grade_id", "").removesuffix(TESTS)
-            if name in points and cell["metadata"]["nbgrader"]["grade"] and sentence != "runs":
-                said[name] = sentence
-    return {name: (0.0 if said[name] else points[name], said[name]) for name in points}
-
-
-# --- what a student sees -------------------------------------------------------------------------------------------
-
-
-def validate(space: dict[str, Any] | None = None, path: Path | None = None, seconds: float = 180) -> bool:
-    """Say of every task whether its visible checks pass: of a notebook file, or in a notebook of its own answers.
-
-    ``validate(globals())`` stands in the last cell of an assignment and asks the kernel's own answers; it needs neither
-    nbgrader nor the file, so it works in Colab. With ``path`` a fresh process runs the file from the top, and a cell
-    that takes longer than ``seconds`` is given up.
-    """
-    if path is not None:
-        cells = read_notebook(path)
-        check_form(cells)
-        said = _validated(path, tasks(cells), seconds)
-    else:
-        history = [text for text in (space or {}).get("In", []) if text]
-        said = _again(history, space or {})
-        if not said:
-            print("no check of a task was run in this notebook yet")
-    for name, sentence in said.items():
-        print(f"{name}: {sentence or 'passes the visible checks'}")
-    return bool(said) and not any(said.values())
-
-
-def _again(history: list[str], space: dict[str, Any]) -> dict[str, str]:
-    """The last form of each check that was run in a notebook, run again on the answers of now."""
-    calls: dict[str, str] = {}
-    for text in history:
-        for line in text.split("\n"):
-            if match := re.match(r"tasks\.check_(\w+)\(", line):
-                calls[match[1].replace("_", "-")] = line
-    said = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for name, call in calls.items():
-            said[name] = _run(call, f"<check {name}>", space)
-    return said
-
-
-def _validated(path: Path, points: dict[str, float], seconds: float) -> dict[str, str]:
-    """What the visible checks of a notebook file say, from a process of its own."""
-    said = dict.fromkeys(points, "its check was not run")
-    command = [sys.executable, "-m", "i2i_tutor.assignments", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        for name, sentence in _followed(child, seconds):
-            if name in said:
-                said[name] = sentence
-            elif sentence:
-                print(f"(cell {name}: {sentence})")
-    return said
-
-
-def _followed(child: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[str, str]]:
-    """The child's lines; a cell that takes too long ends it."""
-    import queue
-    import threading
-
-    lines: queue.Queue[bytes] = queue.Queue()
-    assert child.stdout is not None
-    stream = child.stdout
-
-    def follow() -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put(b"")
-
-    threading.Thread(target=follow, daemon=True).start()
-    name, began = "", time.monotonic()
-    while True:
-        try:
-            line = lines.get(timeout=max(0.01, began + seconds - time.monotonic()))
-        except queue.Empty:
-            child.kill()
-            yield name, f"did not come to its end within {seconds:g} seconds; is there an endless loop?"
-            return
-        if not line:
-            if child.wait() != 0:
-                yield name, "the process died here; is there memory enough, and no exit()?"
-            return
-        name, sentence = json.loads(line)
-        began = time.monotonic()
-        if sentence != "runs":
-            yield name, sentence
-
-
-def _child(path: str) -> None:
-    """Run a notebook's cells and write, as JSON, what became of each graded one and of each that failed."""
-    import os
-
-    os.environ.setdefault("MPLBACKEND", "agg")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the cells print
-    number = 0
-    for cell, sentence in execute(read_notebook(Path(path))):
-        number += sentence == "runs"
-        grading = cell["metadata"].get("nbgrader", {})
-        name = grading.get("grade_id", str(number))
-        name = name.removesuffix(TESTS) if grading.get("grade") else f"{name!r}"
-        print(json.dumps([name, sentence]), file=answers, flush=True)
-    answers.flush()
-    os._exit(0)  # whatever threads an answer has left
-
-
-if __name__ == "__main__":
-    _child(sys.argv[1])
