@@ -35,13 +35,13 @@ def check_form(cells: list[Cell]) -> None:
     known = [name for name in names if name]
     if not known:
         raise AssignmentError(
-            "the cells of this notebook have lost nbgrader's metadata (some editors drop it), so it would get 0 points; "
-            "copy your answers into a fresh copy of the assignment"
+            "the cells of this notebook have lost nbgrader's metadata (some editors drop it), so it would get 0 points: "
+            "copy your answers into a fresh assignment"
         )
     twice = sorted({name for name in known if known.count(name) > 1})
     if twice:
         raise AssignmentError(f"there are two cells {twice[0]!r}; remove the copy, or neither is graded")
-    lost = [f"{name}{TESTS}" for name in tasks(cells) if name not in known]
+    lost = [name for name in tasks(cells) if name not in known]
     if lost:
         raise AssignmentError(f"the answer of {lost[0]!r} is missing; copy your answers into a fresh assignment")
 
@@ -70,7 +70,7 @@ def _run(source: str, name: str, space: dict[str, Any]) -> str:
     except BaseException as error:
         if type(error).__name__ == "Wrong":
             return str(error)
-        return traceback.format_exception_only(error)[-1].strip() or type(error).__name__
+        return traceback.format_exception_only(error)[-1].strip().partition("\n")[0] or type(error).__name__
     return ""
 
 
