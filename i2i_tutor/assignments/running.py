@@ -35,7 +35,7 @@ def check_form(cells: list[Cell]) -> None:
     known = [name for name in names if name]
     if not known:
         raise AssignmentError(
-            "the cells of this notebook have lost nbgrader's metadata (some editors drop it), so it would get 0 points: "
+            "the cells of this notebook have lost nbgrader's metadata (some editors drop it) and would get 0 points: "
             "copy your answers into a fresh assignment"
         )
     twice = sorted({name for name in known if known.count(name) > 1})

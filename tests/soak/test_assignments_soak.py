@@ -56,7 +56,7 @@ def points_of(course: Path, name: str, student: str) -> dict[str, float]:
 
     with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
         grades = book.find_submission_notebook(name, name, student).grades
-        return {grade.cell_name.removesuffix(TESTS): grade.score for grade in grades if grade.cell_name.endswith(TESTS)}
+        return {grade.name.removesuffix(TESTS): grade.score for grade in grades if grade.name.endswith(TESTS)}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
