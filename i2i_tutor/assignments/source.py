@@ -51,7 +51,7 @@ COURSE = '''\
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "i2i"
 c.ExecutePreprocessor.timeout = 180  # seconds a cell may take: a training needs some
-# Feedback shows what a check said, and neither the hidden tests nor the solutions
+# Feedback shows what a check said, and no hidden test
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "i2i_tutor.assignments.feedback.Feedback",

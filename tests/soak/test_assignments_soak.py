@@ -12,7 +12,7 @@ import pytest
 
 from i2i_tutor import assignments
 from i2i_tutor.assignments import Address
-from i2i_tutor.assignments.source import TESTS, notebook, with_frame
+from i2i_tutor.assignments.source import MARKS, SOLUTION, TESTS, notebook, with_frame
 
 pytest.importorskip("nbgrader")
 pytestmark = pytest.mark.soak
@@ -80,7 +80,12 @@ def test_nbgrader_releases_grades_and_tells(source, tmp_path):
     assert text == ["".join(cell["source"]).rstrip() for cell in ours], said
 
     tasks = assignments.tasks(whole)
-    solution = {name_of(cell): cell["source"] for cell in whole if name_of(cell) in tasks}
+    marks = (*SOLUTION, MARKS[0])  # a student would not write these
+    solution = {
+        name_of(cell): "\n".join(line for line in cell["source"].split("\n") if not any(mark in line for mark in marks))
+        for cell in whole
+        if name_of(cell) in tasks
+    }
     bank = runpy.run_path(str(ROOT / f"tests/book/banks/{name}.py"))["WRONG"]
     wrong_task = list(tasks)[1]
     words, edits = next(answer for answer in bank[wrong_task].values() if isinstance(answer[1], list))
