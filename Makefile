@@ -94,6 +94,14 @@ serve: $(READY)  ## serve the built site on this machine only (PORT=8000)
 	@echo "http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
+.PHONY: course
+course: $(READY)  ## write the assignments for nbgrader into course/ (release/ is for students)
+	$(TUTOR) assignment release --out course
+
+.PHONY: costs
+costs: $(READY)  ## minutes and memory of every chapter at smoke and of the assignments, for the instructors' page
+	$(BIN)/python tools/costs.py --assignments --profile smoke $(CHAPTERS)
+
 # ------------------------------------------------------------------------------------------------------- checking
 
 .PHONY: lint

@@ -18,7 +18,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from i2i_tutor import __version__, parameters, progress
+from i2i_tutor import __version__, assignments, parameters, progress
+from i2i_tutor.assignments import AssignmentError
 from i2i_tutor.batch import cluster, live, plan, report, runner, runs
 from i2i_tutor.batch import grid as grids
 from i2i_tutor.batch.runner import Event, Outcome
@@ -67,10 +68,10 @@ def _clear_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (plan.BatchError, cluster.ClusterError, report.ReportError, ParameterError) as error:
+        except (plan.BatchError, cluster.ClusterError, report.ReportError, ParameterError, AssignmentError) as error:
             _fail(str(error))
         except ModuleNotFoundError as error:
-            _fail(f"this command needs {error.name}: pip install 'i2i-tutor[batch]'")
+            _fail(f"this command needs {error.name}: pip install 'i2i-tutor[batch,assignments]'")
         except BrokenPipeError:  # `i2i-tutor claims | head` has seen enough; typer ends quietly
             raise
         except OSError as error:
@@ -480,6 +481,43 @@ def translate(
     else:
         for path in paths:
             typer.echo(path)
+
+
+# --- assignments ---------------------------------------------------------------------------------------------------
+
+assignment = typer.Typer(help="Release assignments, and check a student's notebook.", no_args_is_help=True)
+main.add_typer(assignment, name="assignment")
+
+
+@assignment.command()
+@_clear_errors
+def release(
+    names: Annotated[list[str] | None, typer.Argument(help="01_pix2pix or pix2pix (default: all).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the course.")] = Path("course"),
+    sources: Annotated[Path | None, typer.Option(help="Folder of the sources (default: of the checkout).")] = None,
+) -> None:
+    """Write a course for nbgrader. Its release/ is for students; its source/ holds the solutions."""
+    folder = sources or Path(__file__).resolve().parents[1] / "assignments"
+    known = {path.stem: path for path in sorted(folder.glob("[0-9]*.py"))}
+    if not known:
+        _fail(f"{folder} holds no sources of assignments; they are in the book's repository only, not in the package")
+    short = {stem.split("_", 1)[-1]: stem for stem in known}
+    chosen = [short.get(name, name) for name in names or known]
+    if unknown := [name for name in chosen if name not in known]:
+        _fail(f"there is no assignment {unknown[0]!r}; there are {', '.join(known)}")
+    for path in assignments.release([known[name] for name in chosen], out, assignments.address_of(folder.parent)):
+        typer.echo(path)
+
+
+@assignment.command()
+@_clear_errors
+def validate(
+    notebook: Annotated[Path, typer.Argument(help="A student's notebook.")],
+    timeout: Annotated[float, typer.Option(min=1, max=1e6, help="Seconds after which a cell is given up.")] = 180,
+) -> None:
+    """Run a notebook from the top and say which tasks pass their visible checks. Exit code 1 if one does not."""
+    if not assignments.validate(path=notebook, seconds=timeout):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

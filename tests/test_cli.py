@@ -26,7 +26,7 @@ from i2i_tutor.measuring import claims
 ROOT = Path(__file__).parents[1]
 
 
-COMMANDS = ["run", "parameters", "batch", "report", "collect", "claims", "translate"]
+COMMANDS = ["run", "parameters", "batch", "report", "collect", "claims", "translate", "assignment"]
 
 
 def call(*arguments):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from i2i_tutor.assignments import MARKS
+
 ROOT = Path(__file__).parents[1]
 # pip would uninstall the package from this environment first; uv leaves it alone
 INSTALL = (
@@ -48,10 +50,22 @@ def installed(request, wheel, tmp_path_factory) -> tuple[dict[str, str], Path]:
 def test_a_wheel_carries_the_chapters_and_what_they_read(wheel):
     inside = zipfile.ZipFile(wheel).namelist()
     shared = {name.partition("share/i2i-tutor/")[2] for name in inside if "share/i2i-tutor/" in name}
-    wanted = {str(name) for name in tracked() if name.match("chapters/*.ipynb") or name.match("book/results/*")}
+    data = ("chapters/*.ipynb", "assignments/*.ipynb", "book/results/*")
+    wanted = {str(name) for name in tracked() if any(name.match(each) for each in data)}
     assert shared == wanted | {"book/claims.toml"}
     assert any(name.endswith("batch/page.html") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "tools/", "book/"))]
+
+
+def test_a_wheel_holds_no_solution_and_no_hidden_test(wheel):
+    inside = zipfile.ZipFile(wheel)
+    notebooks = [name for name in inside.namelist() if "share/i2i-tutor/assignments/" in name]
+    assert notebooks
+    for name in inside.namelist():
+        if name.endswith("i2i_tutor/assignments/source.py"):
+            continue  # where the marks are named
+        for mark in (*MARKS, "BEGIN HIDDEN TESTS"):
+            assert mark.encode() not in inside.read(name), (name, mark)
 
 
 def test_an_installed_package_finds_them_from_anywhere(installed, tmp_path):

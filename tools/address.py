@@ -2,20 +2,15 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
+
+from i2i_tutor.assignments import site
 
 
 def configuration(root: Path) -> dict[str, Any]:
     """What ``_config.yml`` says."""
     return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-
-
-def site(repository: str) -> str:
-    """The address of the pages that a GitHub repository publishes, with a slash at its end."""
-    owner, name = urlsplit(repository).path.strip("/").split("/")
-    return f"https://{owner}.github.io/{name}/"
 
 
 def page(config: dict[str, Any], name: str) -> str | None:

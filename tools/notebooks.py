@@ -1,7 +1,8 @@
 """Write the notebooks for Colab, Jupyter and papermill from their percent sources.
 
-``python tools/notebooks.py`` writes ``NAME.ipynb`` beside every ``chapters/NAME.py`` and ``book/NAME.py``; ``--check``
-only says which are stale. The same source gives the same bytes: no outputs, no widget state, ids made from content.
+``python tools/notebooks.py`` writes ``NAME.ipynb`` beside every ``chapters/NAME.py`` and ``book/NAME.py``, and the
+students' version beside every ``assignments/NAME.py``; ``--check`` only says which are stale. The same source gives the
+same bytes: no outputs, no widget state, ids made from content.
 """
 
 import argparse
@@ -20,27 +21,17 @@ from myst import Bibliography, Labels, MarkupError, Translator
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from i2i_tutor import parameters
+from i2i_tutor import assignments, parameters
+from i2i_tutor.assignments import INSTALL, METADATA, AssignmentError
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_CELL = 26  # lines of code, of at most 84 columns, in a cell that stands open on the page
 LONGEST_FOLDED = 40  # in one that the page folds, with a line that says what is in it
 MEDIAN_CELL = 15  # of the open cells
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 # What `plots` has that draws nothing, or brings its own alt text.
 NO_FIGURE = {"table"}  # what the package's plots make besides figures
 BACK = "This notebook is a page of *The I2I Tutor*."
 NOT_YET = " The book's site, which shows it with figures and results, is not public yet."
-# torch and all else that the package needs are on Colab; --no-deps keeps pip from touching them.
-INSTALL = """\
-# Installs the package where it is missing (as on Colab), but never torch. Where it is there already, nothing happens.
-from importlib.util import find_spec
-
-if find_spec("i2i_tutor") is None:
-    %pip install --quiet --no-deps "i2i-tutor @ git+{repository}@{branch}" torchmetrics lightning-utilities pooch"""
 
 
 class NotebookError(ValueError):
@@ -50,6 +41,11 @@ class NotebookError(ValueError):
 def sources(root: Path = ROOT) -> list[Path]:
     """Every percent source of the book, in reading order."""
     return sorted([*root.glob("chapters/*.py"), *root.glob("book/*.py")])
+
+
+def assigned(root: Path = ROOT) -> list[Path]:
+    """Every source of an assignment, whose notebook is the students': without solutions."""
+    return sorted(root.glob("assignments/[0-9]*.py"))
 
 
 def read(source: Path) -> NotebookNode:
@@ -188,12 +184,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder that holds chapters/ and book/")
     options = parser.parse_args(arguments)
     wrong = []
-    for source in sources(options.root):
-        wrong += problems(source)
+    every = [*sources(options.root), *assigned(options.root)]
+    for source in every:
         target = source.with_suffix(".ipynb")
         try:
-            text = convert(source, options.root)
-        except NotebookError as error:
+            if source.parent.name == "assignments":
+                wrong += assignments.problems(source)
+                text = assignments.student_notebook(source, assignments.address_of(options.root))
+            else:
+                wrong += problems(source)
+                text = convert(source, options.root)
+        except (NotebookError, AssignmentError) as error:
             wrong.append(str(error))
             continue
         if target.exists() and target.read_text(encoding="utf-8") == text:
@@ -203,8 +204,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             target.write_text(text, encoding="utf-8")
             print(f"wrote {target.parent.name}/{target.name}")
-    known = {source.with_suffix(".ipynb") for source in sources(options.root)}
-    for orphan in sorted({*options.root.glob("chapters/*.ipynb"), *options.root.glob("book/*.ipynb")} - known):
+    known = {source.with_suffix(".ipynb") for source in every}
+    there = {path for folder in ("chapters", "book", "assignments") for path in options.root.glob(f"{folder}/*.ipynb")}
+    for orphan in sorted(there - known):
         wrong.append(f"{orphan.parent.name}/{orphan.name} has no source; remove it")
     print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
     return 1 if wrong else 0

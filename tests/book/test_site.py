@@ -12,6 +12,8 @@ import book_pages
 import pytest
 from bs4 import BeautifulSoup
 
+from i2i_tutor.assignments import MARKS
+
 ROOT = Path(__file__).parents[2]
 CONFIG = address.configuration(ROOT)
 pytestmark = pytest.mark.slow
@@ -34,6 +36,14 @@ def test_the_book_builds_without_a_warning(site):
 
 def test_every_page_of_the_contents_exists(site):
     assert [page for page in site.pages() if not (site.html / f"{page}.html").is_file()] == []
+
+
+def test_the_site_holds_no_solution_and_no_hidden_test(site):
+    """Pages, their sources, the search index: no canary of an assignment."""
+    files = [path for path in site.html.rglob("*") if path.suffix in (".html", ".js", ".txt", ".ipynb", ".py", ".json")]
+    found = [path for path in files if any(mark in path.read_text("utf-8", "replace") for mark in MARKS)]
+    assert files
+    assert found == []
 
 
 def test_every_item_of_the_coverage_list_has_its_place(pages):
