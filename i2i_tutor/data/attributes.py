@@ -37,7 +37,8 @@ def train(
 ) -> Stream:
     """Endless stream of ``image``, float32 ``(N, 3, size, size)``, ``label`` and ``wanted``, float32 ``(N, K)``.
 
-    Images are mirrored at random. Batches at odd positions have no ``label``, unless all images are labelled.
+    Images are mirrored at random. Batches at odd positions have no ``label``, unless all images are labelled or
+    ``unlabelled`` is False.
 
     Args:
         labels: how many images are labelled, at least: round by round one of every class ("rafd": all of one person
@@ -45,7 +46,7 @@ def train(
         unlabelled, wanted, groups, mirror_unlabelled: see ``samplers.train``. The two classes of "lfw_faces" need
             ``groups=2``.
         pile: how many faces are drawn, of "faces" only; every seed has its own.
-        hard: as few labels are too few for, of "faces" only; see ``faces.draw``.
+        hard: draw what makes labels scarce, of "faces" only; see ``faces.draw``.
         ahead: batches made in advance in the background.
 
     Raises:
@@ -78,7 +79,7 @@ def train(
 def evaluation(
     source: str, size: int, *, split: Split = "evaluation", count: int | None = None, hard: bool = True
 ) -> Batch:
-    """The first ``count`` faces of a fixed set that no training shows.
+    """The first ``count`` faces of a fixed set that no training shows (of "rafd" this holds for the evaluation alone).
 
     ``image`` and ``label`` as in ``train`` but never mirrored, ``wanted``, float32 ``(N, K, K)``, the label with each
     of the attributes edited, and ``asked``, bool ``(N, K)``, whether that is another label. Of "faces" the truth

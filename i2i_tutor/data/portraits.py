@@ -34,7 +34,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "rafd": EMOTIONS,
     "lfw_faces": ("Male",),
 }
-EXCLUSIVE = {"celeba": 3, "rafd": len(EMOTIONS), "lfw_faces": 0}  # the first attributes, of which one image has one
+EXCLUSIVE = {"celeba": 3, "rafd": len(EMOTIONS), "lfw_faces": 0}  # so many first attributes exclude each other
 MOST = 1000  # pictures of a fixed set that nobody asked to be larger
 HOW_TO = {
     "celeba": "its authors' page (CelebA, Multimedia Laboratory of the Chinese University of Hong Kong) has it, for "
@@ -102,15 +102,16 @@ def pile(source: str, size: int) -> Pile:
 
 
 def evaluation(source: str, size: int, *, split: Split = "evaluation", count: int | None = None) -> Batch:
-    """The first ``count`` pictures, by default 1,000 or all if there are fewer, that no training shows.
+    """The first ``count`` pictures of a split, by default 1,000 or all if there are fewer.
 
     - ``image``, float32 ``(N, 3, size, size)``, ``label``, float32 ``(N, K)``.
     - ``wanted``, float32 ``(N, K, K)``: the label with each of the attributes edited, see ``samplers.edits``.
     - ``asked``, bool ``(N, K)``: whether that is another label.
 
     Evaluation takes CelebA's test partition without pictures of two hair colours, which the official code leaves in,
-    the other 7 people of RaFD, and LFW's test. For tuning there is CelebA's validation partition and every fourth
-    training picture of LFW, which no training shows; of RaFD the last 7 people of the training, whom it does.
+    the other 7 people of RaFD, and LFW's test; no training shows any of them. For tuning there is CelebA's validation
+    partition and every fourth training picture of LFW, which no training shows either; of RaFD the last 7 people of the
+    training, whom it does.
     Raises like ``pile``.
     """
     check_choice("source", source, SOURCES)

@@ -95,7 +95,8 @@ def few(pile: Pile, count: int) -> np.ndarray:
     """Which images of a pile are the labelled ones, places in it, if ``count`` labels are paid for.
 
     As in the official code by ``round_robin``, or, if the pile tells people apart, all images of the first people, in
-    the pile's order, until there are ``count``. Either way a few more may come; always the same ones.
+    the pile's order, until there are ``count``. So more may come, up to one short of the number of classes, or the rest
+    of the last person; always the same ones.
 
     Raises:
         ValueError: a count that is not from 1 to the number of images, or a label that is not sensible.
@@ -158,8 +159,8 @@ def train(
 
     A labelled batch is laid out class by class: ``groups`` different classes, ``batch / groups`` images of each. The
     list of classes is shuffled and cut into pieces of ``groups``, and shuffled anew when all are used; classes left
-    over by the cut wait for the next shuffle (the official code stops there). The images of a class are shuffled and
-    cut in the same way, so that no image is twice in a batch.
+    over by the cut wait for the next shuffle (the official code crashes on them). The images of a class are shuffled
+    and cut in the same way, so that no image is twice in a batch.
 
     Args:
         labelled: places in the pile whose labels may be used; None: all of them.
@@ -174,8 +175,8 @@ def train(
         about: what the stream shows besides; see ``Stream``.
 
     Raises:
-        ValueError: a wrong argument, too few labelled or unlabelled images for a batch, or a label that is not
-            sensible.
+        ValueError: a wrong argument, too few labelled or unlabelled images for a batch, or, with ``groups``, a labelled
+            image whose label is not sensible.
     """
     check_whole("batch", batch, 1)
     check_whole("seed", seed, 0)

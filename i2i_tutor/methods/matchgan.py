@@ -8,10 +8,11 @@ may be asked for of any face, labelled or not. And two outputs with the same tar
 discriminator, two with different targets should not: the match loss asks about pairs, of real labelled images in D's
 turn and of fakes in G's.
 
-The paper's text was out of our reach; what goes beyond its abstract follows the official code. Three things are done
+The paper's text was out of our reach; what goes beyond its abstract follows the official code. Four things are done
 otherwise there: its rate hardly falls, because a factor is forgotten (``decay=0`` is nearly that); it passes images
-through D twice more for the pairs, whose embeddings are the same; and the root in its gradient penalty has no guard at
-a gradient of exactly 0.
+through D twice more for the pairs, whose embeddings are the same; its instance norm keeps running statistics, and it
+translates in training mode to stay clear of them; and the root in its gradient penalty has no guard at a gradient of
+exactly 0.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from i2i_tutor.nn.layers import in_mode, precise
 from i2i_tutor.parameters import ParameterError, Range
 
 IN_A_GROUP = 4  # images of one label in a batch of MatchGAN
-FEWEST_GROUPS = 3  # with two, the second "negative" of a group is one of its own
+FEWEST_GROUPS = 3  # with two, one of the two "negatives" of a group is of its own
 MOST_SPELT = 12  # numbers in a label whose combinations ``directions`` spells out
 
 
@@ -111,7 +112,8 @@ _SMALL: dict[str, Any] = {
 RECIPES = {
     "smoke": MatchGANRecipe(size=32, batch=12, groups=3, steps=4, base=4, blocks=1, discriminator_base=4, **_SMALL),
     # The paper's generator and WGAN-GP need hours. Small: the label past the norms, a change under a mask instead of a
-    # new picture, hinge and spectral norm, G at every step, a covered square before the label head.
+    # new picture, hinge and spectral norm, G at every step, a covered square before the heads of label and match, and
+    # twenty times the rate, which falls.
     "fast": MatchGANRecipe(size=40, steps=1200, base=16, blocks=3, discriminator_base=32, **_SMALL),
     "paper": MatchGANRecipe(),
 }  # fmt: skip
@@ -141,7 +143,7 @@ def pairs(groups: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Two triplets a group k, indices modulo the batch: anchor 4k, positive 4k + 1, negative 4(k - 2) + 3; anchor 4k + 2,
     positive 4k + 1, negative 4(k - 1) + 3. Each anchor stands in one positive and in one negative pair, so that who
-    looks at the anchor alone has nothing to go by.
+    looks at the anchor alone has nothing to go by. With fewer than three groups some negatives are of one label.
 
     Returns three int64 tensors ``(4 groups,)``: first of the pair, second, and 1 where they have one label, else 0.
     """

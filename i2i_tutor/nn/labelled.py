@@ -19,7 +19,8 @@ SHY = -1.0  # added to the logits of the mask, so that a generator begins by cha
 class LabelledNorm(nn.Module):
     """Instance norm whose scale and shift a label chooses, or, without one, are learnt (``labels=0``).
 
-    Shape: ``(N, channels, H, W)`` and label ``(N, labels)`` of 0 and 1 → the same as the first.
+    The label is read as -1 and 1. Shape: ``(N, channels, H, W)`` and label ``(N, labels)`` of 0 and 1 → the same as the
+    first.
     """
 
     def __init__(self, channels: int, labels: int):
@@ -66,8 +67,8 @@ class LabelGenerator(nn.Module):
         kernel: side of the first and the last convolution, odd.
         label_in: where the label goes in, see above.
         change: do not draw the image anew but change it: ``x + m (colour - x)`` with a mask m, a fourth channel; and
-            let the last layers see the image at half size once more. Upwards by nearest neighbour instead of transposed
-            convolutions.
+            let the last layers see the features at half size once more. Upwards by nearest neighbour instead of
+            transposed convolutions, and the planes of the label are -1 and 1 instead of 0 and 1.
 
     Shape: image ``(N, 3, H, W)`` in [-1, 1] and label ``(N, labels)`` of 0 and 1 → ``(N, 3, H, W)`` in [-1, 1]; H and W
     are multiples of 4, at least 8. Raises ValueError if they are not, or the labels do not fit.
@@ -169,8 +170,8 @@ class LabelDiscriminator(nn.Module):
     et al., ICLR 2018), asks "real?" of small patches after two layers, and lets those heads read two layers deeper.
 
     The match head "paper" is one convolution over the two embeddings side by side, [a; b], as large as their map. It is
-    **linear**: each logit is a sum of something of a and something of b, ``f(a) + g(b)``. "compares" gives the same
-    convolution what the two differ in, ``|a - b|``, instead of the first.
+    **linear**: each logit is a sum of something of a and something of b, ``f(a) + g(b)``. "compares" is one convolution
+    over what the two differ in, ``|a - b|``.
 
     Args:
         labels: numbers in a label, K.
