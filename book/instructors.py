@@ -129,7 +129,7 @@ plots.table(["notebook", "profile", "minutes", "peak memory, MiB"], rows)
 # An assignment has 20.
 # Each task is graded by itself: where a later one needs an earlier one, its check brings a right version along.
 # A wrong answer gets no points for its task, and a sentence that names the mistake if it is one of the usual ones, with a link to the section.
-# More than sixty such answers to assignment 1 are run before every release of this book, and so are other right ones, which must pass.
+# More than sixty such answers to each assignment are run before every release of this book, and so are other right ones, which must pass.
 #
 # **The question that you read** has three points, one each for: the student's own numbers, with the claim judged by them; something seen in the pictures that the numbers do not say, or the other way round; one limit of the measurement, with what it would take to overcome it.
 # A claim that fails in the student's run and is read correctly earns full marks; a claim called held against the numbers earns none for that part.
@@ -144,3 +144,9 @@ plots.table(["notebook", "profile", "minutes", "peak memory, MiB"], rows)
 # | 1 | "the patch is cut out of the picture" | the slider of chapter 1, then the distance between two patches |
 # | 1 | gradients of G's turn are left in D | print the norm of D's gradient before and after `zero_grad` |
 # | 1 | crops drawn once for each picture of a pair | show a pair side by side before any training |
+# | 2 | identity is shown the wrong pile | ask what $G$ should do with a picture that already is a zebra |
+# | 2 | $G$ pays for the pool's picture | both curves side by side: $D$'s near 0, $G$'s near 2 |
+# | 2 | the new picture does not take the old one's place in the pool | print the pool's numbers after 100 pictures |
+# | 5 | the mean instead of the variance of the difference | add the same number to every pixel: nothing may change |
+# | 5 | one draw of $z$ for the whole training | show one rendering three times |
+# | 5 | photographs scaled to 0..1 | print the least and the greatest value of both domains |
