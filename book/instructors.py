@@ -37,17 +37,17 @@
 #
 # ## Seven weeks
 #
-# Two lectures of 90 minutes and one assignment a week; chapter 4 is not written yet, so its week belongs to the projects.
+# Two lectures of 90 minutes a week, and an assignment in the weeks whose assignment exists: 1, 2 and 5. In the others students hand in the predictions and the claims table of the chapter's run.
 #
 # | week | read before | first lecture | second lecture | hand in |
 # | --- | --- | --- | --- | --- |
 # | 1 | chapter 1, core route | why L1 blurs; the game | PatchGAN, the FCN-score | assignment 1 |
 # | 2 | chapter 2 | two piles of pictures, the cycle | what a cycle does not promise | assignment 2 |
-# | 3 | chapter 3 | a task without labels inside the game | reading an ablation | assignment 3 |
-# | 4 | *When to stop* | sick runs, from their curves | projects begin | a plan of half a page |
+# | 3 | chapter 3 | a task without labels inside the game | reading an ablation | claims table |
+# | 4 | chapter 4; *When to stop* | few labels, and what each part gives | what a linear head cannot learn; projects begin | a plan of half a page |
 # | 5 | chapter 5 | pixels for another domain | what a pseudo label is not | assignment 5 |
-# | 6 | chapter 6 | where to paint: attention | composition, the switch | assignment 6 |
-# | 7 | chapter 7 | no domain labels at all | projects end, claims are judged | assignment 7, project |
+# | 6 | chapter 6 | where to paint: attention | composition, the switch | claims table |
+# | 7 | chapter 7 | no domain labels at all | projects end, claims are judged | project |
 #
 # A project asks one question that the book leaves open, states its claim and margin *before* the run, and reports three seeds.
 #

@@ -469,13 +469,12 @@ def test_a_labelled_turn_of_the_discriminator_reaches_its_trunk_and_all_heads(fo
     game = matchgan(**form)
     d = game.discriminator
     heads = {"discriminator": d.source, "label_real": d.label, "match_real": d.same}
-    for name, head in heads.items():
+    for name in heads:
         game.zero_grad()
         game.discriminator_loss(scene_of(game))[name].backward()
         assert reached(d.trunk) > 0, name
         assert {one for one, other in heads.items() if reached(other) > 0} == {name}
         assert (reached(d.deep) > 0) == (name != "discriminator" and not form)
-        assert head is heads[name]
         assert reached(game.generator) == 0
 
 
@@ -490,19 +489,6 @@ def test_without_labels_the_discriminator_only_judges(form):
         rests = name.startswith(("label", "same", "deep"))
         assert torch.equal(p, before[name]) == rests, name
         assert (p not in optimisers["discriminator"].state) == rests, name  # no gradient has come
-
-
-@BOTH
-def test_what_an_unlabelled_batch_would_say_changes_nothing(form):
-    """The truth may travel in the batch under another name, as in an evaluation; no loss and no gradient knows it."""
-    states, losses = [], []
-    for truth in (torch.zeros(12, 3), torch.ones(12, 3)):
-        game = matchgan(**form)
-        torch.manual_seed(1)
-        losses.append(numbers(play(game, make_optimisers(game), batch(labelled=False) | {"truth": truth}, 1)))
-        states.append(game.state_dict())
-    assert losses[0] == losses[1]
-    assert same(*states)
 
 
 @BOTH
