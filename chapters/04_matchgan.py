@@ -184,7 +184,7 @@ recipe = replace(recipe, **kind)
 # ## The problem
 #
 # The translators of chapters 1 to 3 know one task each.
-# StarGAN is *one* network for all edits: it is given the face and the **target label**, a row of numbers that says what the answer should show.
+# StarGAN is *one* network for all edits: it is given the face and the {term}`target label`, a row of numbers that says what the answer should show.
 # Our label has five numbers, each 0 or 1: black, blond, brown, sunglasses, beard.
 # At most one of the first three is 1; if none is, the hair is grey.
 # That makes $4 \cdot 2 \cdot 2 = 16$ **sensible labels**.
@@ -208,6 +208,12 @@ count = min(count, len(everything["image"]) // 2)
 test = {key: values[:count] for key, values in everything.items()}
 # other faces, to compare crowds with
 others = {key: values[count:] for key, values in everything.items()}
+# so that too few images for a batch are refused here, before anything is trained
+attributes.train(
+    source, recipe.size, recipe.batch, run.seed, labels=labels or None,
+    unlabelled=recipe.unlabelled, wanted=wanted, hard=hard,
+    groups=None if wanted == "own" else recipe.groups,
+)  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code: this picture", "image": {"alt": "Six columns of four drawn faces: the face, then the same face with black hair, with blond hair, with brown hair, with sunglasses put on or taken off, and with a beard put on or taken off. Glasses, scarves and walls stay."}}
 TITLES = dict(zip(NAMES, NAMES, strict=True))
@@ -251,12 +257,14 @@ def learn_to_read(batches, steps):
     torch.manual_seed(run.seed)
     network = judges.Classifier(len(NAMES), base=8).to(run.device)
     move = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(move, steps)
     for batch in islice(batches, steps):
         image, label = (batch[key].to(run.device) for key in ("image", "label"))
         loss = F.binary_cross_entropy_with_logits(network(image), label)
         move.zero_grad()
         loss.backward()
         move.step()
+        fall.step()
     return network.eval().requires_grad_(False)
 
 
@@ -273,7 +281,7 @@ def share_right(logits, label):
     return float((bits(logits) == label).float().mean())
 
 
-READS = 4 if smoke else 300  # training steps
+READS = 4 if smoke else 400  # training steps
 for name, many in {"few labels": labels, "all labels": 0}.items():
     reader = learn_to_read(labelled_faces(many), READS)
     found = share_right(run.in_parts(reader, test["image"], 50), test["label"])
@@ -291,7 +299,7 @@ plots.table(["a classifier that learns from", "numbers read right"], rows)
 #
 # ### One generator, one discriminator, all edits
 #
-# In StarGAN $D$ has two answers: **is it real?** and **what is its label?**
+# StarGAN is a {term}`conditional GAN` whose $D$ has two answers: **is it real?** and **what is its label?**
 # It learns to read labels from real faces only.
 # $G$ gets a face $x$ and a target label $c$.
 # To win, its picture must pass for real, and $D$ must read $c$ in it.
@@ -327,7 +335,7 @@ display(
 # (m2)=
 # ### Two ways to make more of what one has
 #
-# Earlier work on GANs with few labels borrowed a *pretext task*, a question whose answer costs nothing.
+# Earlier work on GANs with few labels borrowed a {term}`pretext task`, a question whose answer costs nothing.
 # The usual ones change the **image**: turn it, cut it, exchange its parts, and ask $D$ what was done {cite:p}`chen2019`.
 # $D$ then looks more closely.
 # But the label of a turned face is the label that it had; no further example of black hair comes out of it.
@@ -351,7 +359,7 @@ plots.grid(
 # So MatchGAN plays two kinds of batches by turns.
 #
 # - A **labelled batch**, as in StarGAN.
-# - An **unlabelled batch.** Each face gets a target, drawn evenly from the sensible labels. $D$ only says whether pictures are real. $G$ must still show the target, because for that no face needs a label of its own. There is no way back: its target would be the face's own label, and nobody knows it.
+# - An **unlabelled batch.** Each face gets a target, drawn evenly from the sensible labels ({term}`label-space sampling`). $D$ only says whether pictures are real. $G$ must still show the target, because for that no face needs a label of its own. There is no way back: its target would be the face's own label, and nobody knows it.
 #
 # Here targets are drawn from *all* sixteen labels, whether the few labelled faces have them all or not.
 #
@@ -588,7 +596,7 @@ torch.testing.assert_close(
 # ### Pairs
 #
 # A labelled batch has four groups of four faces; all faces of a group have one label, and the groups have different ones.
-# Two **triplets** are taken from each group: an **anchor** $x_a$, a **positive** $x_p$ from the same group, a **negative** $x_n$ from another one.
+# Two {term}`triplets <triplet>` are taken from each group: an **anchor** $x_a$, a **positive** $x_p$ from the same group, a **negative** $x_n$ from another one.
 # Number the faces from 0 to 15, group by group.
 
 
@@ -669,7 +677,7 @@ print("twice is none:", order[order].tolist() == list(range(16)))
 # In words: the cross entropy of *same or not*, averaged over all pairs.
 # $D$ minimises it on **real labelled** faces, so on labelled batches only.
 # $G$ minimises it on its **fakes**, on both kinds of batches.
-# (Reviews speak of fakes alone; in the official code $D$ never sees one in this loss.)
+# (Reviews speak of fakes alone; in the official code $D$ never sees one in this loss: {ref}`review-matchgan`.)
 
 
 # %%
@@ -877,13 +885,13 @@ small = replace(
     average=0.0, cover=0.0, weight_match=0.5,
 )  # fmt: skip
 untrained = MatchGAN(small)
-bodies = {
-    "labelled": torch.randint(2, (12, len(NAMES))).float(),
+three = torch.eye(3, len(NAMES))  # three labels, four images of each
+for name, known in {
+    "labelled": three.repeat_interleave(4, 0),
     "unlabelled": None,
-}
-for name, known in bodies.items():
+}.items():
     batch = {"image": torch.rand(12, 3, 32, 32) * 2 - 1}
-    batch |= {"wanted": torch.ones(12, len(NAMES))}
+    batch |= {"wanted": three.repeat(4, 1)}  # row j is given target j mod 3
     batch |= {} if known is None else {"label": known}
     played = play(untrained, make_optimisers(untrained), batch, step=0)
     print(f"{name}: {', '.join(played)}")

@@ -48,16 +48,16 @@ class Pile:
     people: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.labels.shape != (expected := (len(self.images), len(self.attributes))):
-            raise ValueError(f"the labels are {self.labels.shape}; expected {expected}, images by attributes")
+        images, numbers = len(self.images), len(self.attributes)
+        if self.labels.shape != (images, numbers):
+            raise ValueError(f"the labels are {self.labels.shape}; expected {(images, numbers)}, images by attributes")
+        if self.sensible.shape[1:] != (numbers,):
+            raise ValueError(f"the sensible labels are {self.sensible.shape}; expected (labels, {numbers})")
+        if self.people is not None and self.people.shape != (images,):
+            raise ValueError(f"the people are {self.people.shape}; expected one for each of {images} images")
 
 
 # --- labels --------------------------------------------------------------------------------------------------------
-
-
-def sensible(labels: np.ndarray) -> np.ndarray:
-    """The distinct rows of labels ``(n, K)``, 0 or 1, counting in binary; the last attribute changes fastest."""
-    return np.unique(labels, axis=0)
 
 
 def class_of(labels: np.ndarray, sensible: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from i2i_tutor import losses
-from i2i_tutor.contract import check_floats, check_images, check_same_shape
+from i2i_tutor.contract import Batch, check_floats, check_images, check_same_shape
 from i2i_tutor.methods.base import WEIGHT, WIDTH, AveragingRecipe, Method, Scene, Terms, Turn
 from i2i_tutor.nn.labelled import Body, LabelDiscriminator, LabelGenerator, LabelIn, MatchHead
 from i2i_tutor.nn.layers import in_mode, precise
@@ -336,10 +336,22 @@ class MatchGAN(StarGAN):
         )
 
     def forward(self, scene: Scene) -> None:
-        count, needed = len(scene.batch["image"]), self.recipe.batch
-        if self.recipe.weight_match and count != needed:
-            raise ValueError(f"the batch has {count} images; the pairs of the match loss need {needed}")
+        if self.recipe.weight_match:
+            self._check_layout(scene.batch)
         super().forward(scene)
+
+    def _check_layout(self, batch: Batch) -> None:
+        """Raise unless rows that are paired as equals are equal: the pairs are places, and nobody looks again."""
+        groups, count, needed = self.recipe.groups, len(batch["image"]), self.recipe.batch
+        if count != needed:
+            raise ValueError(f"the batch has {count} images; the pairs of the match loss need {needed}")
+        if (label := batch.get("label")) is not None:
+            of_group = label.unflatten(0, (groups, IN_A_GROUP))
+            if not bool((of_group == of_group[:, :1]).all()):
+                raise ValueError(f"the labels of the batch are not {groups} groups of {IN_A_GROUP} equal rows")
+        of_target = batch["wanted"].unflatten(0, (IN_A_GROUP, groups))
+        if not bool((of_target == of_target[:1]).all()):
+            raise ValueError(f"the target labels of the batch do not repeat after {groups} rows")
 
     def match(self, embedding: Tensor) -> Tensor:
         """The match loss of embeddings ``(4 groups, C, s, s)``, rows in the order of the groups."""

@@ -60,6 +60,25 @@ def test_papermill_reads_every_line_of_the_cell(path, caplog):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"wanted": "own"}, "wanted='own' is StarGAN, which has neither unlabelled faces nor a match loss"),
+        ({"source": "celeba", "hard": False}, "hard belongs to drawn faces: source 'faces'"),
+        ({"labels": 63}, "labels is 63; of 4,000 drawn faces in 16 classes at least 64 have a label"),
+        ({"labels": 3901}, "labels is 3901; .* at most 3,900, or 0 for all"),
+        ({"source": "lfw_faces"}, "lfw_faces has two classes, and the match loss takes three; set weight_match=0"),
+        ({"cover": 1.5}, "cover must be a number from 0 to 1"),
+        ({"match_head": "paper's"}, "match_head must be 'paper' or 'compares'"),
+    ],
+)
+def test_matchgan_refuses_what_cannot_be_before_anything_is_trained(values, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (path,) = (path for path in CHAPTERS if path.stem == "04_matchgan")
+    with pytest.raises(parameters.ParameterError, match=sentence):
+        FirstCells(path).open(profile="smoke", **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
         ({"task": "style", "source": "horse2zebra"}, "task 'style' is drawn, so it needs source 'safari'"),
         ({"meadow": 1.5}, "meadow must be a number from 0 to 1, not 1.5"),
         ({"switch": 2.0}, "switch must be a number from 0 to 1"),

@@ -93,14 +93,17 @@ def test_an_image_is_the_counterfactual_of_an_edit_that_changes_nothing(held):
     assert not asked[:, : faces.HAIR].all()
 
 
-def test_a_counterfactual_differs_from_its_image_where_it_is_marked_and_nowhere_else(held):
-    difference = (held["counterfactual"] - held["image"][:, None]).abs().amax(2, keepdim=True)
-    assert difference[held["changed"] == 0].max() <= 2 * world.VISIBLE + 1e-6
-    assert difference[held["changed"] == 1].min() > 2 * world.VISIBLE - 1e-6
-    assert difference[held["changed"] == 1].mean() > 0.2  # bold edits
-    for place, label in enumerate(held["wanted"][:, SUNGLASSES].numpy()):
-        drawn = faces.draw([faces.FIRST_EVALUATION_SCENE + place], 40, label[None])[0]
-        assert np.array_equal(to_uint8(held["counterfactual"][place, SUNGLASSES][None])[0], drawn)
+def test_a_counterfactual_is_the_same_scene_with_another_label(held):
+    for place, targets in enumerate(held["wanted"].numpy()):
+        drawn = faces.draw([faces.FIRST_EVALUATION_SCENE + place] * len(targets), 40, targets)
+        assert np.array_equal(to_uint8(held["counterfactual"][place]), drawn)
+
+
+def test_edits_are_bold_and_leave_most_of_the_picture(held):
+    difference = (held["counterfactual"] - held["image"][:, None]).abs()
+    assert difference[held["changed"].expand_as(difference) == 1].mean() > 0.2
+    assert held["changed"][held["asked"]].mean((1, 2, 3)).min() > 0.01
+    assert held["changed"].mean((0, 2, 3, 4)).max() < 0.35
 
 
 def test_edits_stay_in_their_part_of_the_face():

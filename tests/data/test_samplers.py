@@ -14,7 +14,7 @@ from i2i_tutor.methods.matchgan import by_target
 
 NAMES = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 ALL = np.array(list(product((0, 1), repeat=5)), dtype=np.float32)
-PSI = samplers.sensible(ALL[ALL[:, :3].sum(axis=1) <= 1])
+PSI = ALL[ALL[:, :3].sum(axis=1) <= 1]
 SIZE = 8
 
 
@@ -37,15 +37,6 @@ def classes(labels):
 
 PILE = made_pile()
 LABELLED = samplers.few(PILE, 64)
-
-
-def test_sensible_labels_count_in_binary():
-    assert PSI.shape == (16, 5)
-    assert PSI[:6].tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 1, 1], [0, 0, 1, 0, 0],
-                                [0, 0, 1, 0, 1]]  # fmt: skip
-    assert PSI[:, :3].argmax(1).tolist() == [0] * 4 + [2] * 4 + [1] * 4 + [0] * 4
-    assert PSI[:, :3].sum(1).tolist() == [0] * 4 + [1] * 12
-    assert np.array_equal(samplers.sensible(PILE.labels), PSI)
 
 
 def test_a_class_is_a_place_among_the_sensible_labels():
@@ -311,3 +302,7 @@ def test_a_label_that_is_not_sensible_is_refused_where_it_is_used():
         samplers.train(Pile(PILE.images, labels, NAMES, PSI), 16, 3)
     with pytest.raises(ValueError, match=r"^the labels are \(192, 4\); expected \(192, 5\), images by attributes$"):
         Pile(PILE.images, labels[:, :4], NAMES, PSI)
+    with pytest.raises(ValueError, match=r"^the sensible labels are \(16, 4\); expected \(labels, 5\)$"):
+        Pile(PILE.images, PILE.labels, NAMES, PSI[:, :4])
+    with pytest.raises(ValueError, match=r"^the people are \(12,\); expected one for each of 192 images$"):
+        Pile(PILE.images, PILE.labels, NAMES, PSI, np.arange(12))

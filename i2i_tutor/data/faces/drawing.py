@@ -1,9 +1,9 @@
 """Faces drawn with any label: a picture is a function of the scene's number and of the label beside it.
 
-Scene number ``index`` decides all but the label: head and expression, style and shade of the hair, hat, scarf, clothes,
-wall, light. So every scene has its exact counterfactuals. A hard scene wears and shows what has the hair's colours,
-dark make-up or clear spectacles, stubble, and stands in coloured light, so that few labels are too few to learn what
-an attribute is. An easy one has the same face and hair, and none of this.
+A scene's number decides all but the label: head and expression, style and shade of the hair, hat, scarf, clothes, wall,
+light. So every scene has its exact counterfactuals. A hard scene has walls, clothes, scarves and now and then a hat in
+colours that hair has, on some faces make-up, spectacles or stubble, and coloured light; with these a few labels don't
+say what an attribute is. An easy one has the same face and hair, calm colours, and none of this.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def draw(
         scenes: N scene numbers, 0 or more each.
         size: side of the square images, 16 to 256 pixels.
         labels: ``(N, 5)``, rows of ``SENSIBLE``; by default the scenes' own.
-        hard: with hats, scarves, spectacles, make-up, stubble, coloured light: what makes labels scarce.
+        hard: with what makes few labels too few; see above.
 
     Returns:
         Images, uint8 RGB ``(N, size, size, 3)``.

@@ -7,8 +7,9 @@ from i2i_tutor.data.faces.head import Build, between, one_of, toned
 from i2i_tutor.data.faces.look import STYLES, WORN
 from i2i_tutor.data.faces.shapes import Canvas
 
-KNITTED, CAP, BAND, BRIMMED = range(4)
-BARE = 0.9  # share of the heads that wear nothing
+NOTHING, KNITTED, CAP, BAND, BRIMMED = range(-1, 4)  # what a head wears
+BARE = 0.9  # share of the hard scenes' heads that wear nothing
+BOB_WIDTH, BOB_END = np.float32(0.58), np.float32(0.36)  # half the width of the hair behind, and how low it hangs
 
 
 class Hair:
@@ -17,12 +18,12 @@ class Hair:
     def __init__(self, canvas: Canvas, chance: np.ndarray, build: Build, colour: np.ndarray, hard: bool):
         self.canvas, self.chance, self.build, self.colour, self.hard = canvas, chance, build, colour, hard
         style = one_of(STYLES, chance, n.STYLE).T[..., None, None]
-        self.back, self.low, wave, self.line, self.fall, self.straight, part, self.volume, self.bun = style
+        wave, self.line, self.fall, part, self.volume, self.bob, self.bun = style
         self.part = part * build.side
         self.rip = wave * np.sin(np.arctan2(canvas.u, -canvas.v) * 11 + between(chance, n.WAVE, 0, 6.28))
-        worn = np.floor((chance[n.HAT] - BARE) / (1 - BARE) * 4) if hard else np.full_like(chance[n.HAT], -1)
-        self.kind = np.where(chance[n.HAT] < BARE, np.float32(-1), worn) if hard else worn
-        self.covered = ((self.kind >= 0) & (self.kind != BAND)).astype(np.float32)
+        kind = np.floor((chance[n.HAT] - BARE) / (1 - BARE) * 4)
+        self.kind = np.where(hard & (chance[n.HAT] >= BARE), kind, np.float32(NOTHING))
+        self.covered = ((self.kind != NOTHING) & (self.kind != BAND)).astype(np.float32)
         u, v = canvas.u, canvas.v
         ring = np.sqrt((u - 0.1 * build.light) ** 2 + (v + 0.05) ** 2)
         shine = np.exp(-(((ring - 0.50) * np.float32(1 / 0.07)) ** 2))
@@ -34,12 +35,12 @@ class Hair:
         )
 
     def behind(self) -> None:
-        """What hangs down behind the head."""
+        """What is seen behind the head: the hair of a bob, or a bun."""
         canvas, u, v = self.canvas, self.canvas.u, self.canvas.v
-        across, up = np.abs(u) / np.maximum(self.back, 0.3), np.minimum(v, 0) * np.float32(1 / 0.70)
+        across, up = np.abs(u) / BOB_WIDTH, np.minimum(v, 0) * np.float32(1 / 0.70)
         round_ = (np.sqrt(across * across * across + np.abs(up * up * up)) - 1) * 0.45 + self.rip
-        hanging = np.maximum(round_, v - self.low + 0.25 * u * u + self.rip)
-        hanging = np.where(self.back > 0, hanging, np.float32(1))
+        hanging = np.maximum(round_, v - BOB_END + 0.25 * u * u + self.rip)
+        hanging = np.where(self.bob > 0, hanging, np.float32(1))
         canvas.paint(self.colour, canvas.cover(hanging), self.shade * np.float32(0.76))
         bun = np.where((self.bun > 0) & (self.covered == 0), canvas.oval(0.0, -0.74, 0.20, 0.17), np.float32(1))
         canvas.paint(self.colour, canvas.cover(bun), self.shade * np.float32(0.92))
@@ -50,10 +51,10 @@ class Hair:
         crown = canvas.oval(0, -0.04, build.width + 0.055 + self.volume * 0.6, build.height + 0.05 + self.volume)
         crown += self.rip
         wide, off = np.abs(u), np.abs(u - self.part)
-        straight = 0.03 * np.sin(u * 26) + 4.5 * np.maximum(wide - 0.33, 0) * (self.back > 0)
+        straight = 0.03 * np.sin(u * 26) + 4.5 * np.maximum(wide - 0.33, 0)
         falling = self.fall * off * np.sqrt(off) + 0.9 * np.maximum(wide - 0.30, 0)
         line = np.where(self.covered > 0, np.maximum(self.line, -0.27), self.line)
-        self.curve = line + falling + self.straight * (straight - falling)
+        self.curve = line + falling + self.bob * (straight - falling)
         shadow = np.clip(0.5 - (v - self.curve - 0.05) / 0.09, 0, 1)
         shadow *= canvas.cover(canvas.oval(0, 0, build.width, build.height))
         canvas.dim(1 - 0.22 * shadow)
@@ -62,17 +63,17 @@ class Hair:
             canvas.oval(-build.width - 0.05, -0.06, 0.11, 0.24), canvas.oval(build.width + 0.05, -0.06, 0.11, 0.24)
         )
         front = np.where(self.covered > 0, np.minimum(front, tufts + self.rip), front)
-        if self.hard:  # locks of long hair hang over the cheeks of some
+        if self.hard:  # locks of a bob hang over the cheeks of some
             inner = 0.35 + 0.12 * v + self.rip
-            locks = np.maximum(np.maximum(inner - wide, wide - self.back), np.maximum(v - self.low, -0.2 - v))
-            front = np.where((self.back > 0) & (chance[n.LOCKS] < 0.5), np.minimum(front, locks), front)
+            locks = np.maximum(np.maximum(inner - wide, wide - BOB_WIDTH), np.maximum(v - BOB_END, -0.2 - v))
+            front = np.where((self.bob > 0) & (chance[n.LOCKS] < 0.5), np.minimum(front, locks), front)
         canvas.paint(self.colour, canvas.cover(front), self.shade)
         self.crown = crown
 
     def hat(self) -> None:
-        """What is worn, in the colours that hair has, on some of the heads."""
+        """What is worn on some of the heads, in colours of ``WORN``."""
         canvas, chance, build, u, v = self.canvas, self.chance, self.build, self.canvas.u, self.canvas.v
-        if (self.kind < 0).all():
+        if (self.kind == NOTHING).all():
             return
         nowhere = np.float32(1)
         colour = toned(one_of(WORN, chance, n.HAT_COLOUR), chance, n.HAT_TONE, 0.12)
@@ -81,9 +82,9 @@ class Hair:
         ball = 1.06 - 0.9 * u * u + 0.14 * build.light * u
         dome = canvas.oval(0, -0.10, build.width + 0.10 + self.volume * 0.5, build.height + 0.15 + self.volume * 0.5)
         above = np.maximum(dome, v - line)
-        knitted, cap, band, brimmed = (self.kind == kind for kind in range(4))
+        knitted, cap, band, brimmed = (self.kind == kind for kind in (KNITTED, CAP, BAND, BRIMMED))
         ribs = np.where(knitted, 0.93 + 0.09 * np.sin(u * 44), np.float32(1))
-        canvas.dim(1 - np.where(self.kind >= 0, 0.35 * canvas.blob(0, line + 0.02, 0.6, 0.06), 0))  # its shadow
+        canvas.dim(1 - np.where(self.kind != NOTHING, 0.35 * canvas.blob(0, line + 0.02, 0.6, 0.06), 0))  # its shadow
         canvas.paint(colour, canvas.cover(np.where(self.covered > 0, above, nowhere)), ball * ribs)
         striped = chance[n.HAT_STRIPED] < 0.5
         stripe = np.maximum(above, np.abs(v - line + 0.26) - 0.045)

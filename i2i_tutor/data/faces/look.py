@@ -1,4 +1,4 @@
-"""Colours and hair styles. What is worn and what is behind has the hair's colours, so a colour alone tells nothing."""
+"""Colours and hair styles. Of a hard scene hats, scarves, clothes and walls have the hair's colours among others."""
 
 import numpy as np
 
@@ -24,14 +24,13 @@ SHADOWS = _colours("1e1a20 2c2230 3f4a78 6b3a52 40564a")  # around the eyes
 STUBBLES = _colours("4a4248 6b5648 8a8486")
 BROWS = _colours("2a2022 5a3a22 8a8078 8f6a38")
 
-# half width of the hair behind, its lower end, waves, hairline, how far it falls at the sides, how straight the fringe
-# is, where it parts, how much it stands out, a bun
+# waves, hairline, how far it falls at the sides, where it parts, how much it stands out, a bob, a bun
 STYLES = np.array(
     [
-        (0.00, -0.2, 0.000, -0.34, 0.10, 0.0, 0.22, 0.06, 0),  # short, parted
-        (0.00, -0.2, 0.035, -0.30, 0.20, 0.0, 0.00, 0.12, 0),  # curls
-        (0.58, 0.36, 0.000, -0.20, 0.00, 1.0, 0.00, 0.07, 0),  # a bob with a fringe
-        (0.00, -0.2, 0.000, -0.36, 0.25, 0.0, -0.2, 0.05, 1),  # a bun
+        (0.000, -0.34, 0.10, 0.22, 0.06, 0, 0),  # short, parted
+        (0.035, -0.30, 0.20, 0.00, 0.12, 0, 0),  # curls
+        (0.000, -0.20, 0.00, 0.00, 0.07, 1, 0),  # a bob with a straight fringe
+        (0.000, -0.36, 0.25, -0.2, 0.05, 0, 1),  # a bun
     ],
     np.float32,
 )

@@ -31,8 +31,8 @@ VISIBLE = 12 / 255  # of the range from black to white: a change below it is the
 def pile(size: int, count: int, seed: int, *, hard: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The pictures that a training sees and their labels: uint8 ``(count, size, size, 3)`` and float32 ``(count, 5)``.
 
-    Every seed has a pile of its own, of training scenes drawn at random. It is kept for the next call and therefore
-    can't be written to.
+    Every seed has a pile of its own, of training scenes drawn at random, with replacement: of 4,000 some eight come
+    twice. It is kept for the next call and therefore can't be written to.
 
     Raises:
         ValueError: a wrong argument.
