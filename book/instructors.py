@@ -27,6 +27,31 @@
 # **They need** Python, gradients by PyTorch (`backward`, an optimiser's step), convolutions, and the idea of a maximum-likelihood loss.
 # The {ref}`backgrounds <b1>` refresh GANs, U-Nets and the measures; allow an evening.
 #
+# And chapter by chapter, in the chapters' own words:
+
+# %% tags=["remove-input"]
+import json
+import re
+from statistics import mean
+
+from IPython.display import Markdown
+
+from i2i_tutor import plots
+from i2i_tutor.files import book_file
+
+chapters = sorted(book_file("claims.toml").parents[1].glob("chapters/*.ipynb"))
+parts = []
+for path in chapters:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    opening = next("".join(cell["source"]) for cell in cells if "You need" in "".join(cell["source"]))
+    title = re.search(r"^# (.+)$", opening, re.M)[1]
+    aims = re.search(r"^After this chapter you can\n\n(.+?\n)\n", opening, re.M | re.S)[1]
+    needs = re.search(r"^\*\*You need\*\* .+?(?=\n\n)", opening, re.M | re.S)[0]
+    words = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", needs)  # its links start from the chapter's folder
+    parts.append(f":::{{admonition}} {title}\n:class: note dropdown\nStudents can\n\n{aims}\n{words}\n:::\n")
+Markdown("\n".join(parts))
+
+# %% [markdown]
 # ## Routes
 #
 # | route | chapters | for |
@@ -67,12 +92,6 @@
 # `smoke` only shows that everything runs; `paper` wants a GPU, and its row is one step of it.
 
 # %% tags=["remove-input"]
-import json
-from statistics import mean
-
-from i2i_tutor import plots
-from i2i_tutor.files import book_file
-
 claims = json.loads(book_file("results/claims.json").read_text())["rows"]
 costs = json.loads(book_file("results/costs.json").read_text())["rows"]
 # name and profile → measured seconds and MiB

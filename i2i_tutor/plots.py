@@ -202,7 +202,7 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
 def spread(series: Mapping[str, Mapping[float, Sequence[float]]], x: str, y: str, log: bool = False) -> Figure:
     """Curves through the means of several seeds, every seed drawn as a dot.
 
-    series: name → place on the x axis → values. ``log``: that axis is logarithmic, to base 2.
+    series: name → place on the x axis → values. ``log``: that axis is logarithmic, with a tick at every place.
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
@@ -216,7 +216,10 @@ def spread(series: Mapping[str, Mapping[float, Sequence[float]]], x: str, y: str
                 axis.plot([place] * len(values), values, marker, color=colour, alpha=0.6)
             axis.plot([], [], marker, color=colour, linestyle=style, label=name)
         if log:
+            places = sorted({place for points in series.values() for place in points})
             axis.set_xscale("log", base=2)
+            axis.set_xticks(places, [f"{place:g}" for place in places])
+            axis.set_xticks([], minor=True)
         axis.set(xlabel=x, ylabel=y)
         axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         axis.grid(alpha=0.25)
