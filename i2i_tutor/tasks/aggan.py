@@ -125,6 +125,7 @@ def check_compose(
     mistakes = {
         "map and inverse are exchanged: where the map is 1 stands what is painted": by(1 - where),
         "what is kept is missing: (1 - map) times the image": where * painted,
+        "what is painted is missing: map times what is painted": (1 - where) * image,
         "the painting is added to the whole image; it takes the image's place": image + where * painted,
         "the map was cut at one half; in between is a mixture": by((where >= 0.5).to(dtype)),
         "the map was averaged over the pixels; each has its own value": by(where.mean((1, 2, 3), keepdim=True)),
