@@ -167,6 +167,7 @@ def sick_side(discriminator, b, map_b, fake_b, map_a, threshold):
 # The warm-up would take minutes, as in the chapter.
 # To spare you those, the attention networks here have learnt from the animals' masks, which our world knows, and which AGGAN is never given.
 # So all trainings below begin **at the switch**, with the same maps, and in these two the maps are frozen.
+# Unlike the paper's, the discriminators of such short runs keep their norms.
 # Black is kept and white is painted.
 # The curves belong to the way to zebras: what $D_T$ charges for them, and what the way there and back costs.
 
@@ -174,7 +175,7 @@ def sick_side(discriminator, b, map_b, fake_b, map_a, threshold):
 numbers = replace(
     RECIPES["fast"], size=40, load_size=44, steps=200, base=8, blocks=1,
     patch_layers=1, discriminator_base=16, attention_base=8,
-    learning_rate=1e-3, average=0.9, switch=0.0,
+    learning_rate=1e-3, average=0.9, switch=0.0, norm_off=False,
 )  # fmt: skip
 
 
@@ -344,7 +345,7 @@ tasks.check_training_step(
 # Two claims, both about trainings that begin with the same maps:
 #
 # 1. AGGAN keeps the ground better than CycleGAN, by at least 8 decibels.
-# 2. The freeze is needed: if the attention networks go on learning after the switch, the map of a horse shrinks to less than half of its size.
+# 2. The freeze is needed: if the attention networks go on learning after the switch, the map of a horse loses at least a third of its size.
 #
 # The run that works is there; this trains the other two, with your own seed (some twenty seconds).
 # *Ground* is the signal-to-noise ratio where no animal is, *change* is how much the animal has changed, where 1 is as much as in the right answer, *map* is the map's mean, and *fit* is its overlap (IoU) with the animal's mask.
@@ -401,10 +402,10 @@ plots.table(["", "ground (dB)", "change", "map", "fit"], rows)
 # canary: i2i solution
 # **Marking.** One point each:
 #
-# 1. Ground and map of the three rows are given, and each claim is judged by them, whichever way it went: the second by the ratio of the two maps, below one half.
+# 1. Ground and map of the three rows are given, and each claim is judged by them, whichever way it went: the second by the ratio of the two maps, two thirds or less.
 #    "Does not hold here" with the numbers earns the point; "holds" against the numbers does not.
 # 2. The copied horse has the most decibels that can be had and a change of 0: doing nothing wins. The map that was not frozen goes that way.
 #    So ground counts only beside the change of the animal, and change does not say that there are stripes either.
-#    Something seen in *these* pictures belongs to it: a bright patch on a brown horse, legs that stay brown, zebras on sand, a sky full of tiles.
+#    Something seen in *these* pictures belongs to it: a chequered patch on a brown horse, legs that stay brown, zebras on sand, a sky full of tiles.
 # 3. One limit, with its cure: the maps were taught with masks, so nothing here says whether AGGAN would have found the animals (train from the start, without them); one seed (run others); 200 steps, begun by painters who could not paint (train on, or let the map go later); no judge of stripes (a segmentation network); a drawn world (photographs).
 # ### END SOLUTION
