@@ -14,7 +14,7 @@
 # # For instructors
 #
 # This page is for whoever teaches a course with this book.
-# Each chapter that stands has an assignment: five or six tasks that a program grades, and one question that you read.
+# Each chapter has an assignment: five or six tasks that a program grades, and one question that you read.
 #
 # ## What students can do afterwards
 #
@@ -62,17 +62,17 @@ Markdown("\n".join(parts))
 #
 # ## Seven weeks
 #
-# Two lectures of 90 minutes a week, and an assignment in the weeks whose assignment exists: 1, 2 and 5. In the others students hand in the predictions and the claims table of the chapter's run.
+# Two lectures of 90 minutes a week, and an assignment. Whoever wants fewer lets students hand in the predictions and the claims table of a chapter's run instead.
 #
 # | week | read before | first lecture | second lecture | hand in |
 # | --- | --- | --- | --- | --- |
 # | 1 | chapter 1, core route | why L1 blurs; the game | PatchGAN, the FCN-score | assignment 1 |
 # | 2 | chapter 2 | two piles of pictures, the cycle | what a cycle does not promise | assignment 2 |
-# | 3 | chapter 3 | a task without labels inside the game | reading an ablation | claims table |
-# | 4 | chapter 4; *When to stop* | few labels, and what each part gives | what a linear head cannot learn; projects begin | a plan of half a page |
+# | 3 | chapter 3 | a task without labels inside the game | reading an ablation | assignment 3 |
+# | 4 | chapter 4; *When to stop* | few labels, and what each part gives | what a linear head cannot learn; projects begin | assignment 4, and a plan of half a page |
 # | 5 | chapter 5 | pixels for another domain | what a pseudo label is not | assignment 5 |
-# | 6 | chapter 6 | where to paint: attention | composition, the switch | claims table |
-# | 7 | chapter 7 | no domain labels at all | projects end, claims are judged | project |
+# | 6 | chapter 6 | where to paint: attention | composition, the switch | assignment 6 |
+# | 7 | chapter 7 | no domain labels at all | projects end, claims are judged | assignment 7, and the project |
 #
 # A project asks one question that the book leaves open, states its claim and margin *before* the run, and reports three seeds.
 #
@@ -166,6 +166,18 @@ plots.table(["notebook", "profile", "minutes", "peak memory, MiB"], rows)
 # | 2 | identity is shown the wrong pile | ask what $G$ should do with a picture that already is a zebra |
 # | 2 | $G$ pays for the pool's picture | both curves side by side: $D$'s near 0, $G$'s near 2 |
 # | 2 | the new picture does not take the old one's place in the pool | print the pool's numbers after 100 pictures |
+# | 3 | both places of a C pair are drawn freely: $C_1$ comes once in nine draws, not every second time | count the kinds in 1,000 draws |
+# | 3 | maps are standardised over the nine patches or the whole batch | standardise a map alone, then among others: nothing may change |
+# | 3 | $S$ is shown detached pictures in the generators' turn | print the norm of the generators' gradient from the content term alone |
+# | 3 | classes are repeated in another order than the rows | the loss of a batch of two equal pictures is that of one |
+# | 4 | the mean over the numbers of a label: the label loss is five times too weak | ask what it costs to say one half to all five: $5 \ln 2$, not $\ln 2$ |
+# | 4 | targets are written into the labels' own tensor | print the labels before and after; then ask why $D$'s label loss stays high |
+# | 4 | fakes are paired as they lie in the batch, not by target | print the targets after sorting: equal ones must stand together |
+# | 4 | a way back on unlabelled batches, to the target | ask what the face looked like before: nobody knows |
 # | 5 | the mean instead of the variance of the difference | add the same number to every pixel: nothing may change |
 # | 5 | one draw of $z$ for the whole training | show one rendering three times |
 # | 5 | photographs scaled to 0..1 | print the least and the greatest value of both domains |
+# | 6 | the way back uses the map of the way there | ask who looks at the translated picture, then print both maps of one animal |
+# | 6 | `masked_fill` hides where its condition holds, so $D$ sees the ground alone | show what $D$ is shown before any training |
+# | 6 | "frozen" by `eval()`, or by gradients of zero that Adam's memory outlives | print one weight before and after a step |
+# | 6 | ground alone taken for quality | ask what a copied horse would score |
