@@ -89,7 +89,7 @@ assert len(student.strip()) > 0
 # If `exclusive` is False, each number is a yes-or-no question of its own, as in task 1.
 # If it is True, exactly one number of a label is 1, as with the emotions of a face, and one softmax over all of them takes the place of the many questions.
 # `logits` and `label` are `(N, K)`; a label holds 0 and 1.
-# $D$ may be very sure of itself: the loss must stay finite with logits of 1,000 as well.
+# $D$ may be very sure of itself, and wrong: the loss must stay finite with logits of 1,000 as well.
 
 
 # %% nbgrader={"grade": false, "grade_id": "label-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -114,7 +114,7 @@ tasks.check_label_loss(label_loss, seed=3, scale=1e3)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Task 3: pairs (3 points)
+# ## Task 3: pairs (2 points)
 #
 # The faces of a labelled batch lie group by group, four of one label in each group, and are numbered from 0.
 # Each group gives two triplets.
@@ -144,7 +144,7 @@ def pairs(groups):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "pairs-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "pairs-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 tasks.check_pairs(pairs)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
@@ -159,7 +159,7 @@ tasks.check_pairs(pairs, groups=11)
 # Fakes are paired by their targets.
 # In a batch with `groups` targets, row $j$ was given target number $j \bmod$ `groups`.
 # So first put the rows in the order of their targets, and within one target leave them in the order in which they stand in the batch.
-# Then the pairs of task 3 fit; `pairs` holds them: `first, second, same = pairs`.
+# Then the pairs of task 3 fit. The argument `pairs` is what that task returns, three tensors: `first, second, same = pairs`.
 #
 # `embedding` is `(4 * groups, C, s, s)`, in the order of the batch.
 # `head(a, b)` takes the embeddings of $P$ pairs, `(P, C, s, s)` each, and returns logits `(P, 2)`: *not the same*, *the same*.
@@ -188,7 +188,7 @@ tasks.check_match_loss(match_loss, seed=3, groups=5, scale=50.0)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Task 5: a run that fails (3 points)
+# ## Task 5: a run that fails (4 points)
 #
 # A colleague trains a StarGAN on faces all of which have a label.
 # The faces are the chapter's, 24 pixels wide, in the kinder of its two worlds (`hard=False`).
@@ -206,9 +206,9 @@ def sick_targets(label):
 
 
 # %% [markdown]
-# And this is how the targets enter a batch.
-# Everything else is the package's, and no step complains.
-# The run stands below, beside one that draws its targets as it should (some ten seconds each).
+# The next cell shows how the targets enter a batch. Everything else is the package's, and no step complains.
+# Then comes her run, beside one that draws its targets as it should (some ten seconds each).
+# In 250 steps the pictures stay rough: hair like a cap is no mistake here.
 
 # %% nbgrader={"grade": false, "grade_id": "sick-run", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["slow"]
 fast = {name: getattr(RECIPES["fast"], name) for name in asdict(StarGANRecipe())}
@@ -264,8 +264,8 @@ plots.lines(
 
 # %% [markdown]
 # Her $G$ hands every face back.
-# And the label loss of her $D$, which is shown real faces with their labels, stays at about 3.1.
-# That is what it costs to know how common each attribute is, and not to look at the face.
+# And the label loss of her $D$, which should learn to read real faces, stays at about 3.1.
+# That is what it costs to know how common each attribute is, and not to look at the face: three colours of hair, each on a quarter of the faces, cost 0.56 each, and two coins 0.69.
 # Find the mistake and mend it.
 # All orders of the labels must be equally likely, also those in which a face keeps its own.
 
@@ -280,7 +280,7 @@ def targets(label):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "targets-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "targets-tests", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 tasks.check_targets(targets)
 ### BEGIN HIDDEN TESTS
 # canary: i2i hidden test
@@ -308,7 +308,8 @@ tasks.check_targets(targets, seed=3, batch=1)
 #
 # The way back is a mean of absolute values.
 # It has weight 10, the match losses have 0.5, and all others 1.
-# Each player takes one step of its own optimiser, `adam[discriminator]` and `adam[generator]`.
+# Each player takes one step of its own optimiser; `adam` is a dict whose keys are the two networks, so these are `adam[discriminator]` and `adam[generator]`.
+# Both turns may use the same fakes.
 # Your function is called again and again, with the same optimisers, and returns nothing.
 
 
@@ -362,6 +363,7 @@ tasks.check_training_step(training_step, seed=4, kinds="LUL", side=11, numbers=8
 #
 # One of the two models is already there; this trains the other, with your own seed (some ten seconds).
 # The faces are drawn, so every edit has a right answer.
+# Measured are all edits that change a label; a blond face made blond is not among them.
 # *Inside* is the mean difference from it where the edit changes pixels, divided by that of a face that is handed back: 1 is no better than doing nothing.
 # *Outside* is the mean difference everywhere else; two pixels are at most 2 apart.
 # The last row is the run of task 5 that failed.
@@ -373,10 +375,11 @@ models = {
     "without": alone,
     "hers": runs["hers"][0],
 }
-display(plots.grid(edits(alone), "Without the way back"))
+display(plots.grid(edits(models["with the way back"]), "With the way back"))
+display(plots.grid(edits(alone), "Without it"))
 right = dict(zip(names, test["counterfactual"][shown].unbind(1), strict=True))
 display(plots.grid({"face": test["image"][shown]} | right, "The right answers"))
-who, what = test["asked"].nonzero(as_tuple=True)  # every edit that changes a label
+who, what = test["asked"].nonzero(as_tuple=True)
 face, wanted = test["image"][who], test["wanted"][who, what]
 truth, changed = test["counterfactual"][who, what], test["changed"][who, what]
 rows, error = [], metrics.mean_absolute_error

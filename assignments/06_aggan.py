@@ -64,9 +64,9 @@ for name, values in drawn.items():
 #
 # - `made`, the mean of the composed picture $s'$ over its four pixels;
 # - `cycle`, the cycle loss of $s$, with $\lambda_{cyc} = 10$: the way back begins at $s'$ and leads to $s''$;
-# - `slope`: if the upper left pixel of $s'$ were brighter by 1, the discriminator would charge 0.3 *less*, so $\partial \mathcal L / \partial s' = -0.3$ there. What is then $\partial \mathcal L / \partial s_a$ at that pixel, the slope by the value of the first map? Leave the cycle out.
+# - `slope`: at the upper left pixel of $s'$ the discriminator would charge less for more light, $\partial \mathcal L / \partial s' = -0.3$. What is then $\partial \mathcal L / \partial s_a$ at that pixel, the slope by the value of the first map? Leave the cycle out.
 #
-# Three digits are enough.
+# Three decimals are enough.
 
 # %% nbgrader={"grade": false, "grade_id": "by-hand", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
@@ -115,7 +115,7 @@ tasks.check_compose(compose, seed=3, batch=5, channels=4, value=0.25)
 # %% [markdown]
 # ## Task 3: there and back (3 points)
 #
-# Write both cycle losses, of a and of b, each a mean over its pixels; return `weight` times their sum.
+# Write both cycle losses, of a and of b, each a mean over its pixels and colours; return `weight` times their sum.
 # `g_ab` and `g_ba` paint, `attention_a` and `attention_b` return maps, and `compose(image, painted, where)` is a right version of task 2.
 # Mind which network looks at which picture, on the way there and on the way back.
 
@@ -146,7 +146,7 @@ tasks.check_cycle_loss(
 # %% [markdown]
 # ## Task 4: a run that fails (4 points)
 #
-# A colleague has written what is paid on one side **after** the switch, when $D_T$ sees attended pixels only.
+# A colleague has written the two losses of one side, of the generator that makes zebras and of its $D_T$, **after** the switch, when $D_T$ sees attended pixels only.
 # `b` is a real zebra and `map_b` its map; `fake_b` is the composed picture of a horse a, and `map_a` is the map of that horse.
 
 
@@ -169,7 +169,7 @@ def sick_side(discriminator, b, map_b, fake_b, map_a, threshold):
 # So all trainings below begin **at the switch**, with the same maps, and in these two the maps are frozen.
 # Unlike the paper's, the discriminators of such short runs keep their norms.
 # Black is kept and white is painted.
-# The curves belong to the way to zebras: what $D_T$ charges for them, and what the way there and back costs.
+# The curves belong to the way to zebras: what $D_T$ charges for them, and what the way there and back costs. Why is hers dearer in the one, and cheaper in the other?
 
 # %% nbgrader={"grade": false, "grade_id": "maps", "locked": true, "schema_version": 3, "solution": false, "task": false}
 numbers = replace(
@@ -249,9 +249,9 @@ test = safari.evaluation("procedural", numbers.size, count=64, meadow=1.0)
 start = warmed_up()
 runs = {"works": training(start), "hers": training(start, sick_side)}
 horses = test["a"][:5]
-made = {name: model.translate(horses) for name, (model, _) in runs.items()}
+translated = {name: model.translate(horses) for name, (model, _) in runs.items()}
 where = {"map of both": 2 * runs["works"][0].attention_map(horses) - 1}
-columns = {"horse": horses} | where | made | {"right answer": test["b"][:5]}
+columns = {"horse": horses} | where | translated | {"right answer": test["b"][:5]}
 display(plots.grid(columns))
 steps = range(10, numbers.steps + 1, 10)
 plots.lines(
@@ -267,7 +267,7 @@ plots.lines(
 # %% [markdown]
 # Find the mistake and mend it.
 # A pixel is shown if its map **reaches** `threshold`; all others are 0, mid-grey.
-# All pictures and maps carry their graphs: from the first loss nobody but $D_T$ may learn, and from the second whoever made `fake_b` must.
+# Keep the `detach`: all pictures and maps carry their graphs, and from the first loss nobody but $D_T$ may learn, from the second whoever made `fake_b` must. (Gradients that the second loss leaves in $D_T$ are cleared by whoever calls.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "side", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -304,7 +304,7 @@ tasks.check_side(side, seed=4, side=10, threshold=1.0)
 #
 # Generators and attention networks come first, the discriminators second.
 # After the switch the attention networks stay exactly as they are.
-# (The paper also takes the norms out of the discriminators then; these have none.)
+# (The paper also takes the norms out of the discriminators then. The small networks of the checks have none.)
 # Your function is called again and again, with the same optimisers, and returns nothing.
 
 
@@ -345,11 +345,11 @@ tasks.check_training_step(
 # Two claims, both about trainings that begin with the same maps:
 #
 # 1. AGGAN keeps the ground better than CycleGAN, by at least 8 decibels.
-# 2. The freeze is needed: if the attention networks go on learning after the switch, the map of a horse loses at least a third of its size.
+# 2. The freeze is needed: if the attention networks go on learning after the switch, the map of a horse loses at least a third of the size that it has in the frozen run.
 #
 # The run that works is there; this trains the other two, with your own seed (some twenty seconds).
-# *Ground* is the signal-to-noise ratio where no animal is, *change* is how much the animal has changed, where 1 is as much as in the right answer, *map* is the map's mean, and *fit* is its overlap (IoU) with the animal's mask.
-# CycleGAN has a map of ones. The last two rows need no network.
+# *Ground* is the signal-to-noise ratio where no animal is, at most 60, *change* is how much the animal has changed, where 1 is as much as in the right answer and more is not better, *map* is the map's mean, and *fit* is its overlap (IoU) with the animal's mask.
+# CycleGAN has a map of ones; after so few steps it is not at its best. The last two rows need no network.
 
 # %% nbgrader={"grade": false, "grade_id": "measure", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["slow"]
 models = {"AGGAN": runs["works"][0]}

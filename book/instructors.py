@@ -181,3 +181,7 @@ plots.table(["notebook", "profile", "minutes", "peak memory, MiB"], rows)
 # | 6 | `masked_fill` hides where its condition holds, so $D$ sees the ground alone | show what $D$ is shown before any training |
 # | 6 | "frozen" by `eval()`, or by gradients of zero that Adam's memory outlives | print one weight before and after a step |
 # | 6 | ground alone taken for quality | ask what a copied horse would score |
+# | 7 | the joint matrix of one order alone, or not divided by its sum | print `P.sum()` and `P - P.T` |
+# | 7 | `P / P_i * P_j`: the marginals cancel, and the animals end on one or two piles | draw $H(p)$ beside the loss |
+# | 7 | a picture's own key is among its negatives | two equal answers to one question: the loss cannot fall below $\ln 2$ |
+# | 7 | `momentum` and `1 - momentum` exchanged, or the copy follows before $E$ has moved | print the distance between $E$ and its copy after each step |

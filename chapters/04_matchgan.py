@@ -873,7 +873,7 @@ if len(SENSIBLE) > 2:
 #
 # StarGAN is the column of labelled batches without its last two rows.
 # Read the last column down: on unlabelled batches $D$ learns nothing about labels, and nothing asks $G$ to keep the person.
-# So in as many steps MatchGAN takes half as many steps with a way back as StarGAN.
+# So of the same number of steps only half have a way back in MatchGAN, but all in StarGAN.
 # Whoever compares the two should know it; the sweep has a StarGAN that stops at half.
 #
 # Let us see which parts of $D$ an unlabelled batch can teach.
@@ -942,7 +942,7 @@ def generator_by_hand(net, batch, fake):
 
 
 def step_by_hand(net, movers, batch):
-    """D moves, then G; nobody else gets a gradient."""
+    """D moves, then G; `inputs` keeps what G pays from leaving gradients in D."""
     fake = net.generator(batch["image"], batch["wanted"])
     rules = {"discriminator": critic_by_hand, "generator": generator_by_hand}
     for name, rule in rules.items():

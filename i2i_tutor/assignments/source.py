@@ -6,6 +6,7 @@ and what stands between ``### BEGIN HIDDEN TESTS`` and ``### END HIDDEN TESTS`` 
 checkout: a wheel and the site hold the students' notebooks alone.
 """
 
+import ast
 import hashlib
 import json
 import re
@@ -251,8 +252,29 @@ def problems(source: Path) -> list[str]:
                 )
     if sum("student" in cell["metadata"].get("tags", []) for cell in cells) != 1:
         found.append("expected one cell tagged `student`, where students write their name")
+    # Or else a solved notebook that is run to its end has another answer than the student's
+    checked = {name for cell, grading in graded if grading["grade"] for name in _names(cell, ast.Load)}
+    answers = {name for cell, grading in graded if grading["solution"] for name in _names(cell, ast.Store)} & checked
+    for cell, grading in graded:
+        if not grading["solution"] and (taken := sorted(answers & _names(cell, ast.Store))):
+            found.append(f"the cell {grading['grade_id']!r} uses an answer's name for something else: {taken[0]!r}")
     try:
         released(cells)
     except AssignmentError as error:
         found.append(str(error))
     return [f"{source.parent.name}/{source.name}: {sentence}" for sentence in found]
+
+
+def _names(cell: Cell, context: type[ast.expr_context]) -> set[str]:
+    """The names that a cell of code reads or sets, outside of the functions and classes that it defines."""
+    if cell["cell_type"] != "code":
+        return set()
+    found, waiting = set(), list(ast.parse(cell["source"]).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found |= {node.name} if context is ast.Store else set()
+            continue
+        waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.comprehension)]
+        found |= {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, context) else set()
+    return found

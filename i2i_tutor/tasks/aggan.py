@@ -13,9 +13,10 @@ from i2i_tutor import losses
 from i2i_tutor.methods.aggan import compose
 from i2i_tutor.tasks.base import TOLERANCE, Wrong, equal_parameters, gradients, number, same, student_seed, task
 
-IDEA = "chapters/06_aggan.html#a3"
-LOSSES = "chapters/06_aggan.html#a6"
-ATTENDED = "chapters/06_aggan.html#a7"
+IDEA = "chapters/06_aggan.html#the-idea"
+LOSSES = "chapters/06_aggan.html#the-losses-from-scratch"
+ATTENDED = "chapters/06_aggan.html#the-attended-discriminator"
+STEP = "chapters/06_aggan.html#one-step-by-hand"
 WEIGHT = 10.0  # of the cycle, in the task by hand
 LESS = -0.3  # what D charges for a brighter pixel, in the task by hand
 Scene = dict[str, Tensor]
@@ -359,6 +360,8 @@ def _side_mistakes(
     both = {
         "a pixel whose map is exactly the threshold is hidden; D sees those that reach it": cut(*above),
         "that is the wrong side of the threshold: D sees the ground, nobody judges the animal": cut(~seen_b, ~seen_a),
+        "the real picture is cut out rightly, but of the made one D sees the ground": cut(seen_b, ~seen_a),
+        "the made picture is cut out rightly, but of the real one D sees the ground": cut(~seen_b, seen_a),
         "the made picture is cut out by map_b, the map of another picture": cut(seen_b, seen_b),
         "the real picture is cut out by map_a, the map of another picture": cut(seen_a, seen_a),
         "the maps are exchanged: a map belongs to the picture it was made from, map_a to fake_b": cut(seen_a, seen_b),
@@ -443,7 +446,7 @@ def reference_loss_d(net: _Game, scene: Scene, attended: bool) -> Tensor:
     return of_a + of_b
 
 
-@task(ATTENDED)
+@task(STEP)
 def check_training_step(
     answer: Callable[..., object],
     *,
@@ -503,20 +506,24 @@ def _step(
     shown: Callable[[str, bool], bool] = lambda player, after: after,
     players: str = "gd",
     clear: tuple[str, ...] = GROUPS,
+    once: bool = False,
     zeroed: bool = False,
     anew: bool = False,
 ) -> None:
     """A step of AGGAN. The arguments by name make it wrong: who moves when, what D is shown, what is cleared.
 
-    ``zeroed``: after the switch attention keeps its turn, with gradients of zero.
+    ``once``: gradients are cleared at the beginning and not between the turns; ``zeroed``: after the switch attention
+    keeps its turn, with gradients of zero.
     """
     after = (step >= switch + shift) != opposite
     moving = late if after else early
     scene = net(a, b)
+    for name in clear if once else ():
+        optimisers[name].zero_grad()
     for player in players:
         names = ("discriminators",) if player == "d" else ("generators", "attention")
         for name in names:
-            if name in clear:
+            if name in clear and not once:
                 optimisers[name].zero_grad()
         if anew and player == "d":
             scene = net(a, b)
@@ -536,6 +543,14 @@ _STEP_MISTAKES: dict[str, dict[str, Any]] = {
     "the switch comes one step too early: step == switch is the first step after it": {"shift": -1},
     "the phases are exchanged: attended pixels and frozen attention come second": {"opposite": True},
     "the attention networks go on moving after the switch; from then on they are frozen": {"late": GROUPS},
+    "nothing changes at the switch: D must see attended pixels, and the attention networks must stand still": {
+        "shown": lambda player, after: False,
+        "late": GROUPS,
+    },
+    "the attention networks learn after the switch, not before it; it is the other way round": {
+        "early": STILL,
+        "late": GROUPS,
+    },
     "the attention networks never move; before the switch they learn with the generators": {"early": STILL},
     "the attention networks have gradients of zero after the switch, but Adam's memory moves them on: leave out "
     "their step": {"zeroed": True},
@@ -558,7 +573,9 @@ _STEP_MISTAKES: dict[str, dict[str, Any]] = {
     "D's gradients are not cleared before its turn: those of G's loss, which would fool D, are still in them": {
         "clear": GROUPS[:2]
     },
+    "G's loss has left gradients in the discriminators: clear those between the two turns": {"once": True},
     f"the generators' gradients are not {_BEFORE}": {"clear": GROUPS[1:]},
+    f"the generators' and the attention networks' gradients are not {_BEFORE}": {"clear": GROUPS[2:]},
     f"the attention networks' gradients are not {_BEFORE}": {"clear": STILL},
     f"no gradients are {_BEFORE}": {"clear": ()},
     "D learns from pictures made anew; it gets those of this step, made before the generators moved": {"anew": True},

@@ -40,7 +40,8 @@ def task(section: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
                         _own_work(answer)
                     check(*answers, **settings)
             except Wrong as error:
-                raise Wrong(f"{error}. Read again: {address(section)}") from None
+                stop = "" if str(error).endswith(("?", ".")) else "."
+                raise Wrong(f"{error}{stop} Read again: {address(section)}") from None
             except NotImplementedError:
                 raise Wrong("nothing is written here yet") from None
             except Exception as error:
@@ -202,7 +203,7 @@ def _own_work(answer: object) -> None:
         if getattr(answer, "__module__", "").startswith("i2i_tutor") and not isinstance(answer, Tensor | nn.Module):
             raise Wrong("that is the package's own function; write one yourself")
         return
-    if answer.__module__.startswith("i2i_tutor"):
+    if (answer.__module__ or "").startswith("i2i_tutor"):  # none, if its namespace has no name
         raise Wrong("that is the package's own function; write one yourself")
     for name, value in _globals(answer):
         module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)

@@ -14,11 +14,11 @@ from i2i_tutor import losses
 from i2i_tutor.methods import matchgan
 from i2i_tutor.tasks.base import Wrong, equal_parameters, gradients, number, same, student_seed, task
 
-LOSSES = "chapters/04_matchgan.html#m6"
-PAIRS = "chapters/04_matchgan.html#m5"
-MATCH = "chapters/04_matchgan.html#m7"
+LOSSES = "chapters/04_matchgan.html#the-losses-from-scratch"
+PAIRS = "chapters/04_matchgan.html#pairs"
+MATCH = "chapters/04_matchgan.html#the-match-loss"
 TRAINING = "chapters/04_matchgan.html#training"
-STEP = "chapters/04_matchgan.html#m8"
+STEP = "chapters/04_matchgan.html#who-minimises-what-and-when"
 Pairs = tuple[Tensor, Tensor, Tensor]
 Head = Callable[[Tensor, Tensor], Tensor]
 
@@ -100,8 +100,15 @@ def check_label_loss(
     label = (torch.rand(batch, numbers) < 0.5).to(dtype)
     label[0, :2] = torch.tensor([1, 0])
     one_hot = F.one_hot(torch.randint(numbers, (batch,)), numbers).to(dtype)
-    _check_label_loss(answer, logits, label, False, "with exclusive=False the answer")
-    _check_label_loss(answer, logits, one_hot, True, "with exclusive=True the answer")
+    kinds = {"with exclusive=False the answer": (label, False), "with exclusive=True the answer": (one_hot, True)}
+    for what, (truth, exclusive) in kinds.items():
+        _check_label_loss(answer, logits, truth, exclusive, what)
+    for what, (truth, exclusive) in kinds.items():
+        try:
+            _check_label_loss(answer, 500 * logits, truth, exclusive, what)
+        except Wrong as error:
+            hint = "start from the logits, with logsigmoid, softplus or log_softmax; no clamp and no small number helps"
+            raise Wrong(f"with logits of 1,000, {error}: {hint}") from None
 
 
 def _check_label_loss(
@@ -153,8 +160,15 @@ def _check_label_loss(
 
 @task(PAIRS)
 def check_pairs(answer: Callable[[int], Pairs], *, groups: int = 4) -> None:
-    """Task 3: a function of the number of groups → (first, second, same), the pairs of two triplets a group."""
-    got = answer(groups)
+    """Task 3: a function of the number of groups → (first, second, same), the pairs of two triplets a group.
+
+    Asked for ``groups`` and for one more, so that no number of groups can be built in.
+    """
+    for count in (groups, groups + 1):
+        _check_pairs(answer(count), count)
+
+
+def _check_pairs(got: object, groups: int) -> None:
     if not isinstance(got, tuple | list) or len(got) != 3:
         raise Wrong(f"the answer is of type {type(got).__name__}; expected the three tensors first, second, same")
     many = 4 * groups
@@ -444,8 +458,9 @@ def check_training_step(
     for name, before in players.items():
         if equal_parameters(mine[name], before):
             raise Wrong(f"{name} has not moved")
-    who = [name for name in players if not equal_parameters(mine[name], expected[name])]
-    raise Wrong(f"after the batches {kinds} the weights of {' and '.join(who)} are not those of a step of MatchGAN")
+    who = " and ".join(name for name in players if not equal_parameters(mine[name], expected[name]))
+    given = ", ".join({"L": "a labelled", "U": "an unlabelled"}[kind] for kind in kinds)
+    raise Wrong(f"after steps on {given} batch the weights of {who} are not those of MatchGAN")
 
 
 def _equal(mine: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> bool:
@@ -481,14 +496,16 @@ def _step(
     unlabelled: Mapping[str, float] = UNLABELLED,
     idle: str = "",
     clear: str = "DG",
+    after: bool = False,
     moves: str = "DG",
     first: str = "D",
     late: bool = False,
 ) -> None:
     """A step of MatchGAN. Other values behind the star make it wrong.
 
-    The weights of the terms on both kinds of batches; who is ``idle`` on unlabelled ones; whose gradients are cleared;
-    who moves; who is ``first``; ``late``: nobody moves before all gradients are taken.
+    The weights of the terms on both kinds of batches; who is ``idle`` on unlabelled ones; whose gradients are cleared,
+    and whether not before but ``after`` a move; who moves; who is ``first``; ``late``: nobody moves before all
+    gradients are taken.
     """
     image, wanted, label = batch["image"], batch["wanted"], batch.get("label")
     weights = unlabelled if label is None else labelled
@@ -497,6 +514,7 @@ def _step(
         (on_image, read, embedding), (on_fake, read_fake, made) = D(image), D(G(image, wanted).detach())
         return {
             "hinge": lambda: terms.hinge(on_image, on_fake),
+            "exchanged": lambda: terms.hinge(on_fake, on_image),
             "label": lambda: terms.label(read, label),
             "match": lambda: terms.match_real(D, embedding),
             "by target": lambda: terms.match_fake(D, embedding),
@@ -519,11 +537,12 @@ def _step(
             "from face": lambda: losses.l1(G(image, label), image),
             "cut": lambda: losses.l1(G(fake.detach(), label), image),
             "squared": lambda: (G(fake, label) - image).square().mean(),
+            "summed": lambda: (G(fake, label) - image).abs().sum(),
         }
 
     waiting: list[nn.Module] = []
     for net, name, turn in sorted(((D, "D", of_d), (G, "G", of_g)), key=lambda each: each[1] != first):
-        if name in clear:
+        if name in clear and not after:
             adam[net].zero_grad()
         parts = [weights[term] * value() for term, value in turn().items() if weights.get(term)]
         if parts:
@@ -532,6 +551,8 @@ def _step(
         if not late or name != first:
             for each in waiting:
                 adam[each].step()
+                if after:
+                    adam[each].zero_grad()
             waiting.clear()
 
 
@@ -557,7 +578,16 @@ _MISTAKES: dict[str, Callable[..., object]] = {
     "the fake is detached before its way back, so the first translation learns nothing": _but({"back": 0, "cut": 10}),
     "the way back is squared; it is L1, a mean of absolute values": _but({"back": 0, "squared": 10}),
     "the weight 10 of the way back is missing": _but({"back": 1}),
+    "the way back is summed; it is a mean over pixels and faces": _but({"back": 0, "summed": 10}),
     "the weight 0.5 of the match losses is missing": _but({"match": 1}, match_fake=1),
+    "the weight 0.5 of D's match loss is missing": _but({"match": 1}),
+    "the weight 0.5 of G's match loss is missing": _but({}, match_fake=1),
+    "real and fake are exchanged in D's hinge: terms.hinge(on_image, on_fake)": _but(
+        {"exchanged": 1}, {"exchanged": 1}, hinge=0
+    ),
+    "on unlabelled batches the targets are taken for labels; nobody has written down what those faces show": _but(
+        {}, {"in reals": 1, "match": 0.5, "to target": 10}
+    ),
     "neither pays a match loss": _but({"match": 0}, match_fake=0),
     "D pays no match loss: it learns from real labelled faces what one label is": _but({"match": 0}),
     "G pays no match loss": _but({}, match_fake=0),
@@ -584,6 +614,8 @@ _MISTAKES: dict[str, Callable[..., object]] = {
     "D's gradients are not cleared before its turn: those of G's loss, which would fool D, are still in them": (
         partial(_step, clear="G")
     ),
+    "G's loss has left gradients in D, by which D moves in its next turn: clear D's gradients before its turn, or "
+    "give backward() the weights that are to get any": partial(_step, after=True),
     "G's gradients are not cleared: those of the steps before are still in them": partial(_step, clear="D"),
     "no gradients are cleared: those of the steps before are still in them": partial(_step, clear=""),
     "D never moves": partial(_step, moves="G"),
