@@ -439,7 +439,7 @@ for padding in ("reflect", "constant"):
 # With reflection padding it does not get in at all.
 # With zeros (`constant`) it comes in over the border of the picture, where the planes end, and has to travel inwards from there; this is how the paper's generator hears of it.
 # (The middle moves as well, but only because the border has changed the channel's mean and spread.)
-# In a short training this is too slow.
+# In a short training this detour costs something; "Break it" shows how much.
 #
 # $D$ has one trunk with a head for each question, so what helps one answer changes the others.
 # Let us count weights; the match head is the only thing that MatchGAN adds.

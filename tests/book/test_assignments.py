@@ -107,6 +107,23 @@ def test_a_source_keeps_the_rules_and_has_a_bank(name):
     assert all(len(cases) >= 3 for cases in BANKS[name]["WRONG"].values())
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("translated = {", "made = {", "the cell 'sick-run' uses an answer's name for something else: 'made'"),
+        ('"points": 5', '"points": 4', "it has 19 points; expected 20"),
+        ('"grade_id": "compose"', '"grade_id": "side"', "two cells are called 'side'"),
+        (' tags=["student"]', "", "expected one cell tagged `student`, where students write their name"),
+        ("# canary: i2i solution\ns = ", "s = ", "the cell 'by-hand' has 1 regions '### BEGIN SOLUTION' and 0 marks"),
+    ],
+)
+def test_a_source_that_breaks_a_rule_is_told(tmp_path, old, new, sentence):
+    text = SOURCES["06_aggan"].read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "06_aggan.py").write_text(text.replace(old, new), encoding="utf-8")
+    assert any(sentence in told for told in assignments.problems(tmp_path / "06_aggan.py"))
+
+
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_solution_has_all_points(name, student):
