@@ -1510,8 +1510,9 @@ leaf(
 # Compare the distance between two lines with the distance between the dots of one.
 #
 # Our answer is sober.
-# With the unlabelled faces $G$ becomes bolder: it changes more that should change, and more that should not, since half of its steps have no way back.
-# With the match loss on top hardly anything moves.
+# Sensible targets alone give no more edits than permuted labels do.
+# With the unlabelled faces $G$ becomes bolder: it changes a little more that should change, and more that should not, since half of its steps have no way back.
+# With the match loss on top hardly anything moves; the question about turned images does no more in its place.
 # And a head that really compares does not move the edits either.
 #
 # What $D$ has learnt says why.
@@ -1596,8 +1597,12 @@ FAIR = {
 dots(FAIR, EDITS)
 
 # %% [markdown]
-# The second line has had as many steps with a way back as MatchGAN.
-# In the kinder world (`hard=False`) the light is nearly white, and there are no hats, scarves, ordinary glasses, stubble or make-up; is there still a gap that a method could close?
+# The second line has had as many steps with a way back as MatchGAN, and no others.
+# Fewer of its edits succeed, but it changes hardly more outside than StarGAN does.
+# So it is the steps *without* a way back that let MatchGAN paint beyond the edit.
+#
+# In the kinder world (`hard=False`) the light is nearly white, and there are no hats, scarves, ordinary glasses, stubble or make-up.
+# There 64 labels show nearly as much of what was asked as all of them, and what is left of the gap lies outside of the edit.
 #
 # ### Photographs
 #
@@ -1676,6 +1681,11 @@ leaf(
 )
 
 # %% [markdown]
+# With **nothing covered**, a patch at the top of the head satisfies the label head, and the rest of the hair stays as it was.
+# **At the input only**, the label gets in as well; the edits are rougher.
+# And a face that is **drawn anew** is gone: in so few steps $G$ has not learnt to paint one, whatever the way back charges.
+# Look at *asked* there once more: the judge finds its black hair and its sunglasses, so that number alone would call it a success.
+#
 # Some limits belong to the method.
 # Labels must be lists of yes and no, few enough for groups of equal ones.
 # The match is all or nothing: two labels that differ in one number are as different as two that differ in all.

@@ -351,10 +351,18 @@ def test_a_name_from_a_file_does_not_command_the_terminal(tmp_path):
 def test_collect_refuses_numbers_of_several_judges(tmp_path):
     old, new = {"results": {}}, {"results": {"judge": "segmenter-toys-32-abc"}}
     other = {"results": {"judge": "segmenter-toys-32-def"}}
-    for name, runs in {"old": [old, old], "new": [new, new], "mixed": [new, other], "unnamed": [old, new]}.items():
+    easy = {"results": {"judge": "segmenter-toys-32-easy-abc"}}
+    folders = {
+        "old": [old, old],
+        "new": [new, new],
+        "mixed": [new, other],
+        "unnamed": [old, new],
+        "worlds": [new, easy],
+    }
+    for name, runs in folders.items():
         for seed, changes in enumerate(runs):
             finished_run(tmp_path / name, seed, **changes)
-    for name in ("old", "new"):
+    for name in ("old", "new", "worlds"):
         assert call("collect", tmp_path / name, "--to", tmp_path / f"{name}.json").exit_code == 0
     assert json.loads((tmp_path / "new.json").read_text())["rows"][0]["judge"] == "segmenter-toys-32-abc"
     for name, judges in {

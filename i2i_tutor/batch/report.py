@@ -259,15 +259,17 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_judges(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise if the pictures of one chapter and source were read by more than one judge: numbers that no table may mix.
+    """Raise if judges of several makes read one world's pictures in a chapter: numbers that no table may mix.
 
-    Rows without a judge (older files have none) count as one judge's.
+    A judge's name ends in what it was made of; before that stands its world, of which a chapter's source may have more
+    than one (easy and hard faces). Rows without a judge (older files have none) count as one judge's.
     """
     judges: dict[tuple[str, str | None], set[str]] = {}
     for row in rows:
         judges.setdefault((row["chapter"], row.get("source")), set()).add(row.get("judge") or "no judge named")
     for (chapter, source), names in judges.items():
-        if len(names) > 1:
+        worlds = {name.rpartition("-")[0] for name in names}
+        if len(names) > len(worlds) or (len(names) > 1 and "" in worlds):
             raise ReportError(
                 f"the runs of {chapter} on {source} were read by several judges ({', '.join(sorted(names))}), so their "
                 "numbers must not stand in one table; run again what the older ones read"
