@@ -561,6 +561,7 @@ print(
 # ## One step by hand
 #
 # A whole step in plain PyTorch: generators *and* attention networks first, then the discriminators. The attention networks get an optimiser of their own, because in our short runs their rate is another.
+# Here all optimisers are new. In a loop, where they live on, each turn begins by clearing the gradients of whoever moves in it.
 
 
 # %%
@@ -1079,7 +1080,7 @@ plots.grid(
 # Four details belong to it.
 # A map that has not learnt anything yet would hide the wrong things, so the first **30 epochs**, of 100, run with whole pictures: a warm-up.
 # The threshold, **0.1**, is there because small values all over the map would otherwise let the ground leak through.
-# From the switch on the attention networks are **frozen**, probably so that the map no longer drifts: what would $D$ see if it could shrink to nothing? And the discriminators lose their instance norm, probably because grey areas would distort its statistics.
+# From the switch on the attention networks are **frozen**, their optimiser takes no more steps; probably so that the map no longer drifts: what would $D$ see if it could shrink to nothing? And the discriminators lose their instance norm, probably because grey areas would distort its statistics.
 #
 # In this book the switch comes after a *part* of the steps (`switch`), since our short runs have no epochs.
 # It can wait for a sign, too (`switch_share`): until the maps reach $\tau$ at no more than this share of the pixels. The sign needs no label.
