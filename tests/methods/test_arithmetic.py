@@ -14,12 +14,13 @@ from i2i_tutor.training import autocast, make_optimisers, play
 
 
 def labelled(size, batch, seed):
-    """Images, labels and target labels without any sense; as many as MatchGAN takes at its smallest."""
+    """Images of noise, labels and targets in the layout of MatchGAN at its smallest: three groups of four."""
 
     def make(position, rng):
         draw = torch.Generator().manual_seed(seed + position)
-        label, wanted = torch.randint(0, 2, (2, 12, 5), generator=draw).float()
-        return {"image": torch.rand(12, 3, size, size, generator=draw) * 2 - 1, "label": label, "wanted": wanted}
+        label, wanted = torch.randint(0, 2, (2, 3, 5), generator=draw).float()
+        image = torch.rand(12, 3, size, size, generator=draw) * 2 - 1
+        return {"image": image, "label": label.repeat_interleave(4, 0), "wanted": wanted.repeat(4, 1)}
 
     return Stream(make, seed)
 

@@ -62,11 +62,12 @@ def make(game, seed=0, **changes):
 def batch(seed=0, count=2):
     draw = torch.Generator().manual_seed(seed)
     images = torch.rand(2, count, 3, 32, 32, generator=draw) * 2 - 1
+    label, wanted = torch.randint(0, 2, (2, 3, 5), generator=draw).float()  # in groups, as MatchGAN wants them
     return {
         key: pictures
         for keys in (("input", "target"), "ab", ("image", "strong"))
         for key, pictures in zip(keys, images, strict=True)
-    } | dict(zip(("label", "wanted"), torch.randint(0, 2, (2, count, 5), generator=draw).float(), strict=True))
+    } | {"label": label.repeat_interleave(4, 0)[:count], "wanted": wanted.repeat(4, 1)[:count]}
 
 
 def count(game):
