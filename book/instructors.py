@@ -89,7 +89,7 @@ Markdown("\n".join(parts))
 #
 # Measured, not estimated: on two processor cores without a GPU, one training at a time.
 # `fast` is what readers run; the minutes are the mean of three seeds.
-# `smoke` only shows that everything runs; `paper` wants a GPU, and its row is one step of it.
+# `smoke` only shows that everything runs; `paper` wants a GPU, and is not in this table.
 
 # %% tags=["remove-input"]
 claims = json.loads(book_file("results/claims.json").read_text())["rows"]
