@@ -55,9 +55,11 @@ def end(mark: str, top: int | None = None) -> None:
                 found += [first, *first.children(recursive=True)]
         return [process for process in found if process.pid != os.getpid() and is_alive(process)]
 
-    deadline = time.monotonic() + _PATIENCE
-    while (family := find()) and time.monotonic() < deadline:
+    deadline, killed = time.monotonic() + _PATIENCE, set[Any]()
+    # One that is just ending has lost its environment, so it is not found again, but it is still there
+    while ((family := find()) or any(map(is_alive, killed))) and time.monotonic() < deadline:
         for process in family:  # what they start meanwhile is found in the next round
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        killed.update(family)
         time.sleep(0.02)
