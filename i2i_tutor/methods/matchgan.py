@@ -345,6 +345,9 @@ class MatchGAN(StarGAN):
         groups, count, needed = self.recipe.groups, len(batch["image"]), self.recipe.batch
         if count != needed:
             raise ValueError(f"the batch has {count} images; the pairs of the match loss need {needed}")
+        for name in ("label", "wanted"):
+            if name in batch and len(batch[name]) != count:
+                raise ValueError(f"the batch has {count} images, but {len(batch[name])} rows of {name!r}")
         if (label := batch.get("label")) is not None:
             of_group = label.unflatten(0, (groups, IN_A_GROUP))
             if not bool((of_group == of_group[:, :1]).all()):

@@ -875,6 +875,8 @@ def test_what_is_refused_for_a_reason_is_taken_without_it(changes):
         ({"image": batch()["image"]}, "the batch has no 'wanted'; it holds 'image'"),
         (batch() | {"label": batch()["label"].roll(1, 0)}, "labels of the batch are not 3 groups of 4 equal rows"),
         (batch() | {"wanted": batch()["wanted"].roll(1, 1).sort(0).values}, "do not repeat after 3 rows"),
+        (batch() | {"wanted": batch()["wanted"][:8]}, "the batch has 12 images, but 8 rows of 'wanted'"),
+        (batch() | {"label": batch()["label"][:1]}, "the batch has 12 images, but 1 rows of 'label'"),
         (batch() | {"wanted": torch.ones(12, 2)}, r"the labels are torch.float32 \(12, 2\); expected \(12, 3\)"),
         (batch() | {"label": torch.ones(12, 2)}, r"equal shapes; got \(12, 3\) and \(12, 2\)"),
         (batch() | {"label": torch.ones(12, 3).long()}, "expected a float tensor"),
