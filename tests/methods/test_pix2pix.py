@@ -1,6 +1,6 @@
 """pix2pix: the check points of the paper's sheet, and every switch of its ablations.
 
-Steps are played in fp32, whatever "auto" would be here.
+Steps are played in fp32, whatever "auto" would be here; where two ways of computing are compared, in fp64.
 """
 
 import math
@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from textbook import compare_steps
 from torch import nn
+from torch.optim import Adam
 
 from i2i_tutor.data import facades
 from i2i_tutor.methods import build
@@ -20,9 +23,9 @@ from i2i_tutor.training import fit, make_optimisers, play
 TINY = replace(RECIPES["smoke"], base=4, lambda_pixel=100.0)
 
 
-def batch(count=2, size=32, seed=0):
+def batch(count=2, size=32, seed=0, dtype=torch.float32):
     draw = torch.Generator().manual_seed(seed)
-    images = torch.rand(2, count, 3, size, size, generator=draw) * 2 - 1
+    images = torch.rand(2, count, 3, size, size, generator=draw, dtype=dtype) * 2 - 1
     return {"input": images[0], "target": images[1]}
 
 
@@ -113,6 +116,39 @@ def test_the_generator_plays_against_the_discriminator_that_has_just_learnt():
     before = float(method.generator_loss(scene)["gan"].detach())
     terms = play(method, make_optimisers(method), data, 0)
     assert float(terms["gan"]) > before  # one D step makes the same fakes easier to tell
+
+
+def textbook(net):
+    g, d = net.generator, net.discriminator
+    adam_g, adam_d = (Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (g, d))
+
+    def step(batch, number):
+        x, y = batch["input"], batch["target"]
+        fake = g(x)  # first: dropout draws here, and nowhere else
+        real_logits = d(torch.cat([x, y], 1))  # before the fakes: batch norm remembers the last ones best
+        fake_logits = d(torch.cat([x, fake.detach()], 1))
+        loss_d = F.binary_cross_entropy_with_logits(real_logits, torch.ones_like(real_logits))
+        loss_d = 0.5 * (loss_d + F.binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits)))
+        adam_d.zero_grad()
+        loss_d.backward()
+        adam_d.step()
+        logits = d(torch.cat([x, fake], 1))
+        gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+        l1 = 100 * F.l1_loss(fake, y)
+        adam_g.zero_grad()
+        (gan + l1).backward()
+        adam_g.step()
+        return {"discriminator": loss_d, "gan": gan, "l1": l1}
+
+    return step
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_five_steps_are_those_of_plain_pytorch(norm, count):
+    torch.manual_seed(0)
+    method = Pix2Pix(replace(TINY, norm=norm, dropout_layers=2, learning_rate=2e-4, average=0.0)).double()
+    compare_steps(method, textbook, [batch(count, seed=seed, dtype=torch.double) for seed in range(5)])
 
 
 def test_translate_changes_nothing_and_treats_each_image_alone():

@@ -9,6 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from textbook import compare_steps
+from torch import nn
+from torch.optim import Adam
 
 from i2i_tutor.data import digits
 from i2i_tutor.methods import build
@@ -30,13 +33,13 @@ from i2i_tutor.training import fit, make_optimisers, play
 TINY = replace(RECIPES["smoke"], batch=4)
 
 
-def batch(count=4, size=16, seed=0):
+def batch(count=4, size=16, seed=0, dtype=torch.float32):
     draw = torch.Generator().manual_seed(seed)
-    images = torch.rand(2, count, 3, size, size, generator=draw) * 2 - 1
+    images = torch.rand(2, count, 3, size, size, generator=draw, dtype=dtype) * 2 - 1
     return {
         "source": images[0],
-        "source_label": torch.arange(count) % 10,
-        "source_mask": (torch.rand(count, 1, size, size, generator=draw) > 0.5).float(),
+        "source_label": (torch.arange(count) + seed) % 10,
+        "source_mask": (torch.rand(count, 1, size, size, generator=draw) > 0.5).to(dtype),
         "target": images[1],
     }
 
@@ -262,6 +265,108 @@ def test_the_unlabelled_target_teaches_the_discriminator_only():
         play(method, make_optimisers(method), batch() | {"target": batch(seed=seed)["target"]}, 0)
     assert unchanged(one.task, list(other.task.parameters()))
     assert not unchanged(one.discriminator, list(other.discriminator.parameters()))
+
+
+# --- steps in plain PyTorch ------------------------------------------------------------------------------------------
+
+# Some gradients are longer than 5, and are clipped
+HEAVY = {
+    "weight_domain": 2.0,
+    "weight_generator": 0.7,
+    "weight_task": 0.3,
+    "weight_source": 40.0,
+    "weight_content": 3.0,
+}
+
+
+def stepper(network, lengths):
+    """What moves a network; notes the lengths of the gradients before they are clipped."""
+    optimiser = Adam(network.parameters(), 1e-3, (0.5, 0.999))
+
+    def move():
+        lengths.extend(float(nn.utils.clip_grad_norm_([p], 5.0)) for p in network.parameters() if p.grad is not None)
+        optimiser.step()
+
+    return optimiser, move
+
+
+def textbook(net, lengths):
+    g, d, t, shift = net.generator, net.discriminator, net.task, net.recipe.discriminator_shift
+    (adam_g, move_g), (adam_d, move_d), (adam_t, move_t) = (stepper(network, lengths) for network in (g, d, t))
+
+    def noise():
+        return torch.rand(4, 10, dtype=torch.double) * 2 - 1
+
+    def look(images):
+        """D's logits of images that are moved first, then D itself draws dropout and noise."""
+        if shift:
+            down, right = torch.randint(0, 2 * shift + 1, (2, 4)).tolist()
+            wide = F.pad(images, (shift, shift, shift, shift), mode="reflect")
+            windows = [wide[n : n + 1, :, down[n] : down[n] + 16, right[n] : right[n] + 16] for n in range(4)]
+            images = torch.cat(windows)
+        return d(images)
+
+    def real_or_not(logits, real):
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+    def pairwise(difference):
+        """Equation 6: the mean square, minus the square of the mean, of each image."""
+        values = difference.flatten(1)
+        return (values.square().sum(1) / values.shape[1] - values.sum(1).square() / values.shape[1] ** 2).mean()
+
+    def step(batch, number):
+        x, y, mask = batch["source"], batch["source_label"], batch["source_mask"]
+        # In this order they draw: z, D on the target, D on the fakes, z again, D on the new fakes
+        fake = g(x, noise()).detach()
+        terms = {"discriminator": 2 * (real_or_not(look(batch["target"]), True) + real_or_not(look(fake), False))}
+        terms["task_adapted"] = F.cross_entropy(t(fake, "target"), y)
+        terms["task_source"] = 40 * F.cross_entropy(t(x, "source"), y)
+        adam_d.zero_grad(), adam_t.zero_grad()
+        sum(terms.values()).backward()
+        move_d(), move_t()
+        fake = g(x, noise())
+        of_g = {
+            "generator": 0.7 * real_or_not(look(fake), True),
+            "task": 0.3 * F.cross_entropy(t(fake, "target"), y),
+            "content": 3 * pairwise((x - fake) * mask),
+        }
+        adam_g.zero_grad()
+        sum(of_g.values()).backward()
+        move_g()
+        return terms | of_g
+
+    return step
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_map": False, "discriminator_shift": 2}])
+def test_five_steps_are_those_of_plain_pytorch(changes):
+    torch.manual_seed(0)
+    method, lengths = PixelDA(replace(TINY, dropout=0.1, discriminator_noise=0.2, **HEAVY, **changes)).double(), []
+    batches = [batch(seed=seed, dtype=torch.double) for seed in range(5)]
+    compare_steps(method, lambda net: textbook(net, lengths), batches)
+    assert min(lengths) < 5 < max(lengths)
+
+
+def test_five_steps_of_the_task_alone_are_those_of_plain_pytorch():
+    def textbook(net):
+        adam, move = stepper(net.task, lengths)
+
+        def step(batch, number):
+            loss = F.cross_entropy(net.task(batch["image"]), batch["label"])
+            adam.zero_grad()
+            loss.backward()
+            move()
+            return {"task": loss}
+
+        return step
+
+    torch.manual_seed(0)
+    lengths, batches = [], [batch(seed=seed, dtype=torch.double) for seed in range(5)]
+    method = TaskAlone(TINY).double()
+    with torch.no_grad():  # so that some gradients are longer than 5, and are clipped
+        method.task.last.weight.mul_(300)
+    compare_steps(method, textbook, [{"image": some["source"], "label": some["source_label"]} for some in batches])
+    assert min(lengths) < 5 < max(lengths)
 
 
 # --- 10 and 12, and the machinery ------------------------------------------------------------------------------------
