@@ -40,7 +40,8 @@ def textbook(net, lengths):
     def move(network, optimiser, loss):
         optimiser.zero_grad()
         loss.backward()
-        lengths.extend(float(nn.utils.clip_grad_norm_([p], 5.0)) for p in network.parameters())
+        for p in network.parameters():
+            lengths.setdefault(p, []).append(float(nn.utils.clip_grad_norm_([p], 5.0)))
         optimiser.step()
 
     def told(source, target):
@@ -64,11 +65,11 @@ def textbook(net, lengths):
 
 def test_five_steps_are_those_of_plain_pytorch_with_a_reversed_gradient():
     torch.manual_seed(0)
-    method, lengths = DANN(TINY).double(), []
-    with torch.no_grad():  # so that some gradients are longer than 5, and are clipped
-        method.task.last.weight.mul_(300)
+    method, lengths = DANN(TINY).double(), {}
+    with torch.no_grad():  # so that gradients of a weight are longer than 5 in some of the steps, and clipped
+        method.task.last.weight.mul_(110)
     compare_steps(method, lambda net: textbook(net, lengths), [batch(seed) for seed in range(5)])
-    assert min(lengths) < 5 < max(lengths)
+    assert any(min(found) < 5 < max(found) for found in lengths.values())
 
 
 def test_both_players_move_and_images_stay():

@@ -269,9 +269,9 @@ def test_the_unlabelled_target_teaches_the_discriminator_only():
 
 # --- steps in plain PyTorch ------------------------------------------------------------------------------------------
 
-# Some gradients are longer than 5, and are clipped
+# Some gradients are longer than 5 in some of the steps and clipped there: Adam sees no factor that is always the same
 HEAVY = {
-    "weight_domain": 2.0,
+    "weight_domain": 1.3,
     "weight_generator": 0.7,
     "weight_task": 0.3,
     "weight_source": 40.0,
@@ -280,11 +280,13 @@ HEAVY = {
 
 
 def stepper(network, lengths):
-    """What moves a network; notes the lengths of the gradients before they are clipped."""
+    """What moves a network; notes by weight how long its gradients are before they are clipped."""
     optimiser = Adam(network.parameters(), 1e-3, (0.5, 0.999))
 
     def move():
-        lengths.extend(float(nn.utils.clip_grad_norm_([p], 5.0)) for p in network.parameters() if p.grad is not None)
+        for p in network.parameters():
+            if p.grad is not None:
+                lengths.setdefault(p, []).append(float(nn.utils.clip_grad_norm_([p], 5.0)))
         optimiser.step()
 
     return optimiser, move
@@ -318,7 +320,7 @@ def textbook(net, lengths):
         x, y, mask = batch["source"], batch["source_label"], batch["source_mask"]
         # In this order they draw: z, D on the target, D on the fakes, z again, D on the new fakes
         fake = g(x, noise()).detach()
-        terms = {"discriminator": 2 * (real_or_not(look(batch["target"]), True) + real_or_not(look(fake), False))}
+        terms = {"discriminator": 1.3 * (real_or_not(look(batch["target"]), True) + real_or_not(look(fake), False))}
         terms["task_adapted"] = F.cross_entropy(t(fake, "target"), y)
         terms["task_source"] = 40 * F.cross_entropy(t(x, "source"), y)
         adam_d.zero_grad(), adam_t.zero_grad()
@@ -341,10 +343,10 @@ def textbook(net, lengths):
 @pytest.mark.parametrize("changes", [{}, {"noise_map": False, "discriminator_shift": 2}])
 def test_five_steps_are_those_of_plain_pytorch(changes):
     torch.manual_seed(0)
-    method, lengths = PixelDA(replace(TINY, dropout=0.1, discriminator_noise=0.2, **HEAVY, **changes)).double(), []
+    method, lengths = PixelDA(replace(TINY, dropout=0.1, discriminator_noise=0.2, **HEAVY, **changes)).double(), {}
     batches = [batch(seed=seed, dtype=torch.double) for seed in range(5)]
     compare_steps(method, lambda net: textbook(net, lengths), batches)
-    assert min(lengths) < 5 < max(lengths)
+    assert any(min(found) < 5 < max(found) for found in lengths.values())
 
 
 def test_five_steps_of_the_task_alone_are_those_of_plain_pytorch():
@@ -361,12 +363,12 @@ def test_five_steps_of_the_task_alone_are_those_of_plain_pytorch():
         return step
 
     torch.manual_seed(0)
-    lengths, batches = [], [batch(seed=seed, dtype=torch.double) for seed in range(5)]
+    lengths, batches = {}, [batch(seed=seed, dtype=torch.double) for seed in range(5)]
     method = TaskAlone(TINY).double()
-    with torch.no_grad():  # so that some gradients are longer than 5, and are clipped
-        method.task.last.weight.mul_(300)
+    with torch.no_grad():  # so that gradients of a weight are longer than 5 in some of the steps, and clipped
+        method.task.last.weight.mul_(110)
     compare_steps(method, textbook, [{"image": some["source"], "label": some["source_label"]} for some in batches])
-    assert min(lengths) < 5 < max(lengths)
+    assert any(min(found) < 5 < max(found) for found in lengths.values())
 
 
 # --- 10 and 12, and the machinery ------------------------------------------------------------------------------------
