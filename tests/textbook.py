@@ -11,8 +11,8 @@ from i2i_tutor.nn import ImagePool
 from i2i_tutor.training import make_optimisers, play
 
 NEAR = 1e-10
-# A bias in front of a norm, which takes it away again, has no gradient but rounding. Adam magnifies that up to here;
-# with a gradient it moves at least a thousand times as far.
+# A bias that cancels, as one in front of a norm does, has no gradient but rounding, and Adam magnifies that: it moves
+# less than this, and differs by as much. With a gradient it moves at least a thousand times as far.
 INERT = 1e-8
 MOVED = 1e-6  # how far all others have moved at least: weights that stay would agree, too
 
