@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import costs
 import expected
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+
+from i2i_tutor.training import checkpoints
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -58,6 +62,12 @@ def test_a_chapter_prints_what_was_looked_at_and_leaves_its_results(chapter, tmp
     results = json.loads((out / "results.json").read_text())
     assert (results["chapter"], results["profile"], results["seed"]) == (chapter.stem, "smoke", 0)
     assert results["metrics"]
+    # what the costs at `paper` are measured on is what the chapter trains
+    about, state = checkpoints.load(out / "checkpoints/method")
+    game = costs.TRAININGS[chapter.stem]
+    numbers = game.recipes["smoke"]
+    assert (about["method"], about["recipe"]) == (game.method.name, asdict(numbers))
+    assert state["stream"]["about"] == game.data(numbers).about
 
 
 def test_another_output_is_noticed(tmp_path):
