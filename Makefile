@@ -100,11 +100,11 @@ course: $(READY)  ## write the assignments for nbgrader into course/ (release/ i
 
 .PHONY: costs
 costs: $(READY)  ## minutes and memory of every chapter at smoke and of the assignments, for the instructors' page
-	$(BIN)/python tools/costs.py --assignments --profile smoke $(CHAPTERS)
+	$(BIN)/python benchmarks/costs.py --assignments --profile smoke $(CHAPTERS)
 
 .PHONY: costs-paper
 costs-paper: $(READY)  ## time and memory of a step of every chapter's training at paper (minutes; some 20 GB)
-	$(BIN)/python tools/costs.py --profile paper $(CHAPTERS)
+	$(BIN)/python benchmarks/costs.py --profile paper $(CHAPTERS)
 
 # ------------------------------------------------------------------------------------------------------- checking
 

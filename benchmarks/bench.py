@@ -15,11 +15,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from games import GAMES, Game
+from contestants import contestant, seconds_per_step, variants
+from quality import EXAMS, seconds_until_good
+from trainings import GAMES
 
 from i2i_tutor.data import facades
 from i2i_tutor.data.facades.drawing import draw
@@ -66,39 +70,46 @@ def seconds(work: Callable[[], object]) -> float:
 # --- what is measured ------------------------------------------------------------------------------------------------
 
 
-def constant_batch(game: Game, device: torch.device, memory_format=torch.contiguous_format) -> dict[str, torch.Tensor]:
-    """One batch of noise, so that a step is timed without its data."""
-    draw_numbers = torch.Generator().manual_seed(0)
-    shape = (game.recipe.batch, 3, game.recipe.size, game.recipe.size)
-    batch = {key: torch.rand(shape, generator=draw_numbers) * 2 - 1 for key in game.keys}
-    return {key: value.to(device).contiguous(memory_format=memory_format) for key, value in batch.items()}
-
-
 def steps(device: torch.device, rounds: int, only: str) -> dict[str, Values]:
-    """Seconds per step of ``fit`` and of the textbook's loop, on the same networks."""
-    return {name: _steps(game, device, rounds) for name, game in GAMES.items() if only in name}
+    """Seconds per step of ``fit``, of ``fit`` without one of its measures, and of the official code's loop.
+
+    All on one and the same batch; what drawing it costs is another part.
+    """
+    return {name: _steps(name, device, rounds) for name in GAMES if only in name}
 
 
-def _steps(game: Game, device: torch.device, rounds: int) -> Values:
-    batch = constant_batch(game, device)
+def _steps(game: str, device: torch.device, rounds: int) -> Values:
+    with ExitStack() as stack:
+        started = {name: stack.enter_context(contestant(game, name, device)) for name in variants(game, device)}
+        return rounds_of({name: partial(seconds_per_step, one) for name, one in started.items()}, rounds)
 
-    def of_fit(make, precision="fp32", memory_format=torch.contiguous_format) -> Callable[[], float]:
-        method = make(game.recipe).to(device, memory_format=memory_format)
-        data = constant_batch(game, device, memory_format) if device.type == "cpu" else constant_batch(game, "cpu")
-        stream = Stream(lambda position, rng: data, 0)
-        options = {"device": device, "precision": precision, "progress": False}
-        return lambda: seconds(lambda: fit(method, stream, game.steps, **options)) / game.steps
 
-    step = game.textbook(game.make(game.recipe).to(device))
-    variants = {"textbook, fp32": lambda: seconds(lambda: [step(batch) for _ in range(game.steps)]) / game.steps}
-    variants["fit, fp32"] = of_fit(game.make)
-    variants["fit, fp32, channels last"] = of_fit(game.make, memory_format=torch.channels_last)
-    variants |= {f"fit, fp32, {what}": of_fit(make) for what, make in game.joined.items()}
-    if has_native_bf16(device):
-        variants["fit, bf16"] = of_fit(game.make, "bf16")
-        variants["fit, bf16, channels last"] = of_fit(game.make, "bf16", torch.channels_last)
-        variants |= {f"fit, bf16, {what}": of_fit(make, "bf16") for what, make in game.joined.items()}
-    return rounds_of(variants, rounds)
+def waiting(device: torch.device, rounds: int, only: str) -> dict[str, Values]:
+    """The share of a training's time in which it waits for its chapter's data, in the chapter's precision."""
+    found = {}
+    for name, game in GAMES.items():
+        if only in name:
+            training = game.training
+            method, stream = training.method(game.recipe), training.data(game.recipe, 0)
+
+            def share(method=method, stream=stream, game=game) -> float:
+                options = {"device": device, "precision": game.training.precision, "progress": False}
+                history = fit(method, stream, game.steps, **options)
+                return history.waited / history.seconds
+
+            found[name] = rounds_of({"share": share}, rounds)
+    return found
+
+
+def quality(device: torch.device, rounds: int, only: str) -> dict[str, Values]:
+    """Seconds of training, and steps, until the claims of a chapter hold; one round a seed, at most three."""
+    found: dict[str, Values] = {}
+    for name in EXAMS:
+        for way in ("official", "fp32", *(["bf16"] if has_native_bf16(device) else [])) if only in name else ():
+            passed = [seconds_until_good(name, seed, way, device) for seed in range(min(rounds, 3))]
+            for what, values in zip(("seconds", "steps"), zip(*passed, strict=True), strict=True):
+                found.setdefault(name, {})[f"{way}, {what}"] = list(values)
+    return found
 
 
 def _draw(start: int, count: int, size: int) -> None:
@@ -125,8 +136,7 @@ def world(device: torch.device, rounds: int, only: str) -> dict[str, Values]:
 def overhead(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
     """Seconds per step with and without logging, and seconds of one checkpoint, at ``fast``."""
     recipe, many = RECIPES["fast"], 40
-    game = GAMES["pix2pix, fast"]
-    data = constant_batch(game, torch.device("cpu"))
+    data = next(facades.train("procedural", recipe.size, recipe.batch, 0, load_size=recipe.load_size))
     method = Pix2Pix(recipe).to(device)
     stream = Stream(lambda position, rng: data, 0)
     bare_optimisers = make_optimisers(method)
@@ -203,7 +213,9 @@ def curves(device: torch.device, rounds: int, only: str) -> dict[str, Any]:
     return found
 
 
-PARTS = {part.__name__: part for part in (steps, world, overhead, imports, memory, curves)}
+PARTS = {part.__name__: part for part in (steps, waiting, quality, world, overhead, imports, memory, curves)}
+
+OF_GAMES = ("steps", "waiting", "quality")
 
 # --- printing and keeping --------------------------------------------------------------------------------------------
 
@@ -224,7 +236,7 @@ def keep(path: Path, name: str, part: str, found: dict[str, Any], about: dict[st
     """Put a part into the machine's entry; of an earlier run other parts stay, and other games of the same part."""
     table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"machines": {}}
     entry = table["machines"].setdefault(name, {})
-    earlier = entry.get(part, {}).get("values", {}) if part == "steps" else {}
+    earlier = entry.get(part, {}).get("values", {}) if part in OF_GAMES else {}
     entry[part] = {"values": earlier | found, **about}
     results.write(path, table)
 
@@ -232,7 +244,7 @@ def keep(path: Path, name: str, part: str, found: dict[str, Any], about: dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=PARTS, action="append", help="one part only; may be repeated")
-    parser.add_argument("--game", default="", help="of the steps only games whose name holds this")
+    parser.add_argument("--game", default="", help="only games whose name holds this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--to", type=Path, default=ROOT / "book/results/bench.json")

@@ -27,7 +27,8 @@ from i2i_tutor import losses, processes, schedules
 from i2i_tutor.contract import check_choice, check_images, check_input
 from i2i_tutor.methods.base import WIDTH, OptimiserFactory, Scene, Terms, Turn
 from i2i_tutor.methods.cyclegan import CycleGAN, CycleGANRecipe, Side
-from i2i_tutor.nn.layers import INITIAL_STD, in_mode
+from i2i_tutor.nn.convolutions import ReflectionPad2d
+from i2i_tutor.nn.layers import INITIAL_STD, InstanceNorm2d, in_mode
 from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
 
@@ -135,7 +136,7 @@ def _draw(network: nn.Module) -> None:
 
 
 def _layer(*layers: nn.Module, width: int) -> list[nn.Module]:
-    return [*layers, nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
+    return [*layers, InstanceNorm2d(width, affine=True), nn.ReLU()]
 
 
 def _check_sides(image: Tensor) -> None:
@@ -151,7 +152,7 @@ class Residual(nn.Module):
         super().__init__()
 
         def convolution() -> list[nn.Module]:
-            return [padding(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width, affine=True)]
+            return [padding(1), nn.Conv2d(width, width, 3), InstanceNorm2d(width, affine=True)]
 
         self.branch = nn.Sequential(*convolution(), nn.ReLU(), *convolution())
 
@@ -197,11 +198,11 @@ class AttentionNetwork(nn.Module):
             raise ValueError(f"kernels is {kernels}; expected three odd numbers")
 
         def convolution(width_in: int, width_out: int, kernel: int) -> list[nn.Module]:
-            return [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(width_in, width_out, kernel)]
+            return [ReflectionPad2d(kernel // 2), nn.Conv2d(width_in, width_out, kernel)]
 
-        layers = _layer(nn.ReflectionPad2d(3), nn.Conv2d(3, base, 7, 2), width=base)
+        layers = _layer(ReflectionPad2d(3), nn.Conv2d(3, base, 7, 2), width=base)
         layers += _layer(nn.Conv2d(base, 2 * base, 3, 2, 1), width=2 * base)
-        layers.append(Residual(2 * base, nn.ReflectionPad2d))
+        layers.append(Residual(2 * base, ReflectionPad2d))
         for width, kernel in zip((2 * base, base), kernels[:2], strict=True):
             layers += _layer(nn.Upsample(scale_factor=2), *convolution(2 * base, width, kernel), width=width)
         self.layers = nn.Sequential(*layers, *convolution(base, 1, kernels[2]), nn.Sigmoid())
@@ -226,7 +227,7 @@ class Discriminator(nn.Module):
         layers, width = nn.ModuleList(), 3
         for number in range(strided + 1):
             wider = base * min(2**number, 8)
-            norm = [nn.InstanceNorm2d(wider, affine=True)] if number or first_norm else []
+            norm = [InstanceNorm2d(wider, affine=True)] if number or first_norm else []
             layers.append(nn.Conv2d(width, wider, 4, 1 if number == strided else 2, padding))
             layers.extend([*norm, nn.LeakyReLU(0.2)])
             width = wider

@@ -73,6 +73,7 @@ class CycleGAN(Method):
     recipe_type = CycleGANRecipe
     recipe: CycleGANRecipe
     directions = ("AtoB", "BtoA")
+    channels_last = True
 
     def __init__(self, recipe: CycleGANRecipe):
         super().__init__(recipe)
@@ -96,8 +97,8 @@ class CycleGAN(Method):
     def forward(self, scene: Scene) -> None:
         """Put on the scene ``fake_b`` = G(a), ``fake_a`` = F(b), ``cycled_a`` = F(G(a)) and ``cycled_b`` = G(F(b)).
 
-        A cycle without weight is None. Instance norm would let calls of one network be joined into one; on a CPU
-        (``benchmarks/games.py``) that gains some 5 % with single small pictures and next to nothing with more pixels.
+        A cycle without weight is None. Instance norm looks at each picture alone, so that calls of one network could be
+        joined into one; on a CPU that gains little in fp32 and loses in bf16.
         """
         scene.fake_b = self.g_ab(scene.batch["a"])
         scene.fake_a = self.g_ba(scene.batch["b"])

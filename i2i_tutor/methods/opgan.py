@@ -27,6 +27,7 @@ from i2i_tutor import losses
 from i2i_tutor.contract import check_images, check_layout
 from i2i_tutor.methods.base import WEIGHT, WIDTH, OptimiserFactory, Scene, Terms, Turn
 from i2i_tutor.methods.cyclegan import CycleGAN, CycleGANRecipe
+from i2i_tutor.nn.convolutions import PaddedConv2d
 from i2i_tutor.nn.layers import in_mode, precise
 from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
@@ -263,7 +264,7 @@ class Siamese(nn.Module):
         for number, (before, width) in enumerate(pairwise(widths)):
             side = 3 if number else kernel
             steps.append(
-                nn.Conv2d(before, width, side, stride if number else 1, side // 2, padding_mode="replicate")
+                PaddedConv2d(before, width, side, stride if number else 1, side // 2, padding_mode="replicate")
             )  # fmt: skip
             steps.append(nn.LeakyReLU(SLOPE))
         self.encoder = nn.Sequential(*steps)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor.contract import check_input, check_probability, check_whole
+from i2i_tutor.nn.convolutions import DoublingConv2d, HalvingConv2d, ReflectionPad2d
 from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 
 
@@ -55,7 +56,7 @@ class UNet(nn.Module):
             outer, inner = level == 0, level == depth - 1
             bare = outer or inner  # no norm: the first sees raw pixels, the innermost may be a single pixel
             # With batch norm none of these has a bias, not even the two that no norm follows (official code).
-            conv = nn.Conv2d(in_channels if outer else widths[level - 1], width, 4, 2, 1, bias=has_bias(norm))
+            conv = HalvingConv2d(in_channels if outer else widths[level - 1], width, bias=has_bias(norm))
             self.encoder.append(
                 nn.Sequential(
                     *([] if outer else [nn.LeakyReLU(0.2)]), conv, *([] if bare else normalisation(norm, width))
@@ -69,7 +70,7 @@ class UNet(nn.Module):
             width_out = out_channels if last else widths[level - 1]
             layers: list[nn.Module] = [
                 nn.ReLU(),
-                nn.ConvTranspose2d(width_in, width_out, 4, 2, 1, bias=last or has_bias(norm)),
+                DoublingConv2d(width_in, width_out, bias=last or has_bias(norm)),
             ]
             if last:
                 layers.append(nn.Tanh())
@@ -108,12 +109,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, norm: Norm = "instance", dropout: float = 0.0):
         super().__init__()
         self.branch = nn.Sequential(
-            nn.ReflectionPad2d(1),
+            ReflectionPad2d(1),
             nn.Conv2d(width, width, 3, bias=has_bias(norm)),
             *normalisation(norm, width),
             nn.ReLU(),
             *([nn.Dropout(dropout)] if dropout > 0 else []),
-            nn.ReflectionPad2d(1),
+            ReflectionPad2d(1),
             nn.Conv2d(width, width, 3, bias=has_bias(norm)),
             *normalisation(norm, width),
         )
@@ -148,7 +149,7 @@ class ResNetGenerator(nn.Module):
         check_probability("dropout", dropout)
         bias = has_bias(norm)
         layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
+            ReflectionPad2d(3),
             nn.Conv2d(in_channels, base, 7, bias=bias),
             *normalisation(norm, base),
             nn.ReLU(),
@@ -166,7 +167,7 @@ class ResNetGenerator(nn.Module):
                 *normalisation(norm, width // 2),
                 nn.ReLU(),
             ]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(base, out_channels, 7), nn.Tanh()]
+        layers += [ReflectionPad2d(3), nn.Conv2d(base, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise(self)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i_tutor.contract import check_choice, check_floats, check_input, check_whole, described
+from i2i_tutor.nn.layers import InstanceNorm2d
 
 LabelIn = Literal["input", "norms"]
 Body = Literal["paper", "small"]
@@ -25,7 +26,7 @@ class LabelledNorm(nn.Module):
 
     def __init__(self, channels: int, labels: int):
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels, affine=not labels)
+        self.norm = InstanceNorm2d(channels, affine=not labels)
         self.read = nn.Linear(labels, 2 * channels) if labels else None
         if self.read is not None:
             nn.init.normal_(self.read.weight, 0.0, 0.2)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "none"]
@@ -20,7 +21,7 @@ def normalisation(kind: Norm, channels: int) -> list[nn.Module]:
     if kind == "batch":
         return [nn.BatchNorm2d(channels)]
     if kind == "instance":
-        return [nn.InstanceNorm2d(channels)]
+        return [InstanceNorm2d(channels)]
     if kind == "none":
         return []
     raise ValueError(f"norm is {kind!r}; expected 'batch', 'instance' or 'none'")
@@ -34,6 +35,78 @@ def has_bias(kind: Norm) -> bool:
     not: there nothing else would shift a channel. No profile uses it.
     """
     return kind != "batch"
+
+
+def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Each channel of each image with mean 0 and variance 1, or, with both, times ``weight`` plus ``bias``, ``(C,)``.
+
+    Ulyanov, Vedaldi, Lempitsky, *Instance Normalization*, arXiv 1607.08022. Shape: ``(N, C, H, W)`` → the same, in the
+    memory format of ``x``. On a CPU torch's own function has three traps that this one avoids. With channels last it
+    gives the other format back, so that the next layer has to turn every tensor round; with channels last and a single
+    image its gradient is wrong (torch 2.15, in any precision); and without a weight it keeps the mean and deviation of
+    bf16 in bf16, which makes the result up to ten times as coarse as bf16 has to be.
+    """
+    on_cpu, in_bf16 = x.device.type == "cpu", x.dtype == torch.bfloat16
+    turned = on_cpu and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    if turned and in_bf16 and len(x) > 1 and x[0].numel() <= SMALL:
+        return _InstanceNorm.apply(x, weight, bias, eps)
+    if on_cpu and in_bf16 and weight is None:
+        weight = torch.ones(x.shape[1])  # with it torch keeps mean and deviation in fp32
+    if not turned and len(x) > 1:
+        return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+    normal = [F.batch_norm(image, None, None, weight, bias, training=True, eps=eps) for image in x.split(1)]
+    return torch.cat(normal) if len(x) > 1 else normal[0]
+
+
+SMALL = 2**16  # values of an image of which a batch keeps in a processor's cache, several times over in fp32
+
+
+class _InstanceNorm(torch.autograd.Function):
+    """Several small images in bf16, channels last: one node of the graph, computed in fp32.
+
+    Can be derived once; penalties on gradients, which derive twice, run in fp32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        values = _places(x).float()
+        values -= values.mean(1, keepdim=True)
+        scale = (values.square().mean(1, keepdim=True) + eps).rsqrt()  # (N, 1, C)
+        normal = torch.empty_like(x)
+        torch.mul(values, scale, out=_places(normal))
+        ctx.save_for_backward(normal, scale, weight)
+        if weight is None or bias is None:
+            return normal
+        made = torch.empty_like(x)
+        torch.addcmul(bias, values.mul_(scale), weight, out=_places(made))
+        return made
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        normal, scale, weight = ctx.saved_tensors
+        values, kept = _places(gradient).float(), _places(normal).float()
+        mean, slope = values.mean(1, keepdim=True), (values * kept).mean(1, keepdim=True)  # (N, 1, C)
+        of_weight, of_bias = (
+            (None, None) if weight is None else (values.shape[1] * one.sum((0, 1)) for one in (slope, mean))
+        )
+        values -= mean
+        values.addcmul_(kept, slope, value=-1)
+        of_x = torch.empty_like(normal)
+        torch.mul(values, scale if weight is None else scale * weight, out=_places(of_x))
+        return of_x, of_weight, of_bias, None
+
+
+def _places(x: Tensor) -> Tensor:
+    """``(N, C, H, W)`` → ``(N, H * W, C)``; no copy if the channels are last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """torch's layer by ``instance_norm``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return instance_norm(x, self.weight, self.bias, self.eps)
 
 
 INITIAL_STD = 0.02

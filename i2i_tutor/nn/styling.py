@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i_tutor.contract import check_floats, check_input, check_whole
-from i2i_tutor.nn.layers import initialise_kaiming
+from i2i_tutor.nn.convolutions import PaddedConv2d
+from i2i_tutor.nn.layers import InstanceNorm2d, initialise_kaiming, instance_norm
 
 SMALLER = 0.3  # with unit scales: factor on the weights behind which the AdaIN numbers come out
 
@@ -21,11 +22,11 @@ def adain(features: Tensor, numbers: Tensor) -> Tensor:
     if numbers.shape != (len(features), 2 * features.shape[1]):
         raise ValueError(f"the numbers are {tuple(numbers.shape)}; expected {(len(features), 2 * features.shape[1])}")
     shift, scale = numbers[..., None, None].chunk(2, dim=1)
-    return F.instance_norm(features) * scale + shift
+    return instance_norm(features) * scale + shift
 
 
 def _convolution(width_in: int, width_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(width_in, width_out, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
+    return PaddedConv2d(width_in, width_out, kernel, stride, (kernel - 1) // 2, padding_mode="reflect")
 
 
 class StyledResidual(nn.Module):
@@ -38,7 +39,7 @@ class StyledResidual(nn.Module):
 
     def forward(self, x: Tensor, numbers: tuple[Tensor, Tensor] | None = None) -> Tensor:
         if numbers is None:
-            return x + self.part * F.instance_norm(self.second(F.relu(F.instance_norm(self.first(x)))))
+            return x + self.part * instance_norm(self.second(F.relu(instance_norm(self.first(x)))))
         return x + self.part * adain(self.second(F.relu(adain(self.first(x), numbers[0]))), numbers[1])
 
 
@@ -94,11 +95,11 @@ class StyleGenerator(nn.Module):
         self.style, self.multiple = style, 2**downs
         outer, inner = kernels
         encoder: list[nn.Module] = [_convolution(3, base, outer)]
-        encoder += [nn.InstanceNorm2d(base)] if first_norm else []
+        encoder += [InstanceNorm2d(base)] if first_norm else []
         encoder.append(nn.ReLU())
         width = base
         for _ in range(downs):
-            encoder += [_convolution(width, 2 * width, 4, 2), nn.InstanceNorm2d(2 * width), nn.ReLU()]
+            encoder += [_convolution(width, 2 * width, 4, 2), InstanceNorm2d(2 * width), nn.ReLU()]
             width *= 2
         self.encoder = nn.Sequential(*encoder, *(StyledResidual(width, part) for _ in range(blocks)))
         decoder: list[StyledResidual | Upwards] = [StyledResidual(width, part) for _ in range(blocks)]

@@ -3,6 +3,7 @@
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,10 +16,10 @@ from i2i_tutor.contract import check_whole
 from i2i_tutor.methods.base import Batch, Method
 from i2i_tutor.progress import bar as progress_bar
 from i2i_tutor.schedules import Schedule
-from i2i_tutor.training import checkpoints
+from i2i_tutor.training import allocator, checkpoints
 from i2i_tutor.training.history import History, TrainingError
 from i2i_tutor.training.play import make_optimisers, play
-from i2i_tutor.training.precision import Precision, arithmetic, autocast
+from i2i_tutor.training.precision import Layout, Precision, arithmetic, autocast, laid_out
 from i2i_tutor.training.session import BatchStream, Callback, Session
 
 
@@ -92,9 +93,16 @@ def fit(
     context = autocast(device, precision)
     history = History(arithmetic=arithmetic(device, precision))
     folder = Path(folder) if folder is not None else None
+    lock = checkpoints.locked(folder) if folder else nullcontext()
 
-    with checkpoints.locked(folder) if folder else nullcontext(), _memory_explained(method, history, folder):
-        method.to(device).train().zero_grad()  # a learner may have tried a backward() before
+    with (
+        lock,
+        _memory_explained(method, history, folder),
+        allocator.keeping(device),
+        laid_out(method.to(device), device, history.arithmetic) as layout,
+    ):
+        history.layout = layout
+        method.train().zero_grad()  # a learner may have tried a backward() before
         if several:
             stream = stream.share(processes.rank(), processes.count())
         watching = tuple(callbacks) if processes.rank() == 0 else ()
@@ -109,7 +117,10 @@ def fit(
         with bar, _deferred_interrupt() as interrupted:
             session.watch()
             for step in range(start, steps):
-                batch = _move(next(stream), device)
+                asked = time.perf_counter()
+                drawn = next(stream)
+                history.waited += time.perf_counter() - asked
+                batch = _move(drawn, device, layout)
                 session.set_rates(step, rates(step))
                 session.recorder.add(step, play(method, session.optimisers, batch, step, context))
                 done = history.steps = step + 1
@@ -156,11 +167,16 @@ def _check_switches(switches: dict[str, bool], folder: object) -> None:
         raise ValueError(f"{' and '.join(switches)} are both True; an earlier training is either continued or replaced")
 
 
-def _move(batch: Batch, device: torch.device) -> Batch:
+def _move(batch: Batch, device: torch.device, layout: Layout) -> Batch:
     if not isinstance(batch, dict) or not all(isinstance(value, Tensor) for value in batch.values()):
         raise ValueError(f"the stream gave a {type(batch).__name__}; expected a dict of tensors")
     if device.type == "cuda":  # only from pinned memory does a copy not wait for the device
         return {key: value.pin_memory().to(device, non_blocking=True) for key, value in batch.items()}
+    if layout == "channels last":
+        return {
+            key: value.to(memory_format=torch.channels_last) if value.ndim == 4 else value
+            for key, value in batch.items()
+        }
     return {key: value.to(device) for key, value in batch.items()}
 
 

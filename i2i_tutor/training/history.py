@@ -26,6 +26,8 @@ class History:
         seconds: time spent, over all sessions of a resumed run.
         interrupted: whether Ctrl-C ended it early.
         arithmetic: what was computed in, for the record: ``"fp32"`` or ``"bf16"``.
+        layout: how weights and images lay in memory: ``"contiguous"`` or ``"channels last"``.
+        waited: of the seconds, those in which the next batch was drawn.
     """
 
     terms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -34,6 +36,8 @@ class History:
     seconds: float = 0.0
     interrupted: bool = False
     arithmetic: str = "fp32"
+    layout: str = "contiguous"
+    waited: float = 0.0
 
     def mean(self, term: str, last: int = 100) -> float:
         """Mean of a term's last values."""

@@ -118,6 +118,7 @@ class Session:
                 "at": dict(history.at),
                 "steps": history.steps,
                 "seconds": history.seconds,
+                "waited": history.waited,
                 "arithmetic": history.arithmetic,
             },
             "callbacks": [callback.state_dict() for callback in self._remembering()],
@@ -132,15 +133,19 @@ class Session:
         self.method.load_state_dict(state["method"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-            for weight, memory in optimiser.state.items():  # a fused Adam reads beyond a tensor that is too small
-                for value in memory.values():
-                    if isinstance(value, torch.Tensor) and value.ndim and value.shape != weight.shape:
+            for weight, memory in optimiser.state.items():  # a fused Adam looks at addresses only
+                for key, value in memory.items():
+                    if not isinstance(value, torch.Tensor) or not value.ndim:
+                        continue
+                    if value.shape != weight.shape:
                         raise ValueError(f"the optimiser of {name!r} remembers weights of another shape")
+                    memory[key] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         self.stream.load_state_dict(state["stream"])
         past = state["history"]
         self.history.terms.update({name: [float(value) for value in values] for name, values in past["terms"].items()})
         self.history.at.update({name: [int(step) for step in steps] for name, steps in past["at"].items()})
         self.history.steps, self.history.seconds = int(past["steps"]), float(past["seconds"])
+        self.history.waited = float(past.get("waited", 0.0))
         for callback, seen in zip(self._remembering(), state["callbacks"], strict=False):
             callback.load_state_dict(seen)
         torch.set_rng_state(state["random"]["cpu"])

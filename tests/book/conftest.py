@@ -11,7 +11,6 @@ import yaml
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import costs
 import expected
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from trainings import TRAININGS
 
 from i2i_tutor.training import checkpoints
 
@@ -64,10 +64,10 @@ def test_a_chapter_prints_what_was_looked_at_and_leaves_its_results(chapter, tmp
     assert results["metrics"]
     # what the costs at `paper` are measured on is what the chapter trains
     about, state = checkpoints.load(out / "checkpoints/method")
-    game = costs.TRAININGS[chapter.stem]
+    game = TRAININGS[chapter.stem]
     numbers = game.recipes["smoke"]
     assert (about["method"], about["recipe"]) == (game.method.name, asdict(numbers))
-    assert state["stream"]["about"] == game.data(numbers).about
+    assert state["stream"]["about"] == game.data(numbers, 0).about
 
 
 def test_another_output_is_noticed(tmp_path):

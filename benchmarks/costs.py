@@ -1,11 +1,11 @@
 """Measure what teaching costs: minutes and memory of each chapter at a profile, and of each assignment.
 
-``python tools/costs.py --profile smoke 01_pix2pix`` runs a chapter, ``python tools/costs.py --assignments`` all
-assignments with their solutions; each measurement replaces its row in ``book/results/costs.json``, which the
-instructors' page draws. Chapters at `fast` are there already, among the runs that judge the claims (claims.json).
+``python benchmarks/costs.py --profile smoke 01_pix2pix`` runs a chapter, ``--assignments`` runs all assignments with
+their solutions; each measurement replaces its row in ``book/results/costs.json``, which the instructors' page draws.
+Chapters at `fast` are there already, among the runs that judge the claims (claims.json).
 
-``python tools/costs.py --profile paper 01_pix2pix`` does not run the chapter, which would take days. It takes a few
-steps of its method's training, and notes what one takes and how many the recipe has.
+``--profile paper 01_pix2pix`` does not run the chapter, which would take days. It takes a few steps of its method's
+training, and notes what one takes and how many the recipe has.
 """
 
 import argparse
@@ -16,91 +16,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from trainings import TRAININGS
 
 from i2i_tutor import assignments, devices
-from i2i_tutor.data import attributes, digits, facades, herd, safari, streets, unpaired
-from i2i_tutor.data.streams import Stream
 from i2i_tutor.files import write_text
 from i2i_tutor.measuring import provenance
-from i2i_tutor.methods import aggan, cyclegan, matchgan, opgan, pix2pix, pixelda, tunit
-from i2i_tutor.methods.base import Method, Recipe
+from i2i_tutor.methods.base import Method
 from i2i_tutor.training import fit
-from i2i_tutor.training.precision import Precision
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "book/results/costs.json"
 STUDENT = "the authors"
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a chapter trains its method unless its reader changes something.
-
-    Attributes:
-        recipes: of its method, by profile.
-        data: function of the recipe's numbers to the chapter's stream.
-        early: how many first steps are of another kind than the later ones.
-        skipped: numbers of a recipe with which a training begins with the later ones.
-    """
-
-    method: type[Method]
-    recipes: dict[str, Any]
-    data: Callable[[Any], Stream]
-    precision: Precision = "fp32"
-    early: Callable[[Any], int] = lambda numbers: 0
-    skipped: dict[str, Any] = field(default_factory=dict)
-
-    def phases(self, profile: str) -> list[tuple[int, Recipe]]:
-        """For each kind of steps how many there are, and a recipe that begins with them."""
-        numbers = self.recipes[profile]
-        early = self.early(numbers)
-        both = [(early, numbers), (numbers.steps - early, replace(numbers, **self.skipped))]
-        return [phase for phase in both if phase[0]]
-
-
-# As the chapters do it; tests/book/test_execution.py compares the data
-TRAININGS = {
-    "01_pix2pix": Training(
-        pix2pix.Pix2Pix, pix2pix.RECIPES,
-        lambda its: facades.train("procedural", its.size, its.batch, 0, load_size=its.load_size),
-        precision="auto",
-    ),
-    "02_cyclegan": Training(
-        cyclegan.CycleGAN, cyclegan.RECIPES,
-        lambda its: unpaired.train("safari", its.size, its.batch, 0, load_size=its.load_size),
-    ),
-    "03_opgan": Training(
-        opgan.OPGAN, opgan.RECIPES, lambda its: streets.train("procedural", its.size, its.batch, 0),
-        early=lambda its: its.warm_up, skipped={"warm_up": 0},
-    ),
-    "04_matchgan": Training(
-        matchgan.MatchGAN, matchgan.RECIPES,
-        lambda its: attributes.train(
-            "faces", its.size, its.batch, 0, labels=64, unlabelled=its.unlabelled, groups=its.groups
-        ),
-    ),
-    "05_pixelda": Training(
-        pixelda.PixelDA, pixelda.RECIPES, lambda its: digits.train("digits", its.size, its.batch, 0, ahead=2),
-        precision="auto",
-    ),
-    "06_aggan": Training(
-        aggan.AGGAN, aggan.RECIPES,
-        lambda its: safari.train("procedural", its.size, its.batch, 0, plants=True, meadow=(0.85, 1 - 0.85)),
-        early=lambda its: its.unattended_steps, skipped={"switch": 0.0},
-    ),
-    "07_tunit": Training(
-        tunit.TUNIT, tunit.RECIPES, lambda its: herd.train("procedural", its.size, its.batch, 0),
-        early=lambda its: its.warm_up_steps, skipped={"warm_up": 0.0},
-    ),
-}  # fmt: skip
 
 
 def chapter(name: str, profile: str) -> dict[str, Any]:
@@ -142,7 +74,7 @@ def some_steps(name: str, profile: str, phase: int) -> dict[str, Any]:
     game = TRAININGS[name]
     _, numbers = game.phases(profile)[phase]
     torch.manual_seed(0)
-    method, data, device = game.method(numbers), game.data(numbers), devices.find()
+    method, data, device = game.method(numbers), game.data(numbers, 0), devices.find()
     period = math.lcm(data.period, *(turn.every for turn in method.turns))
     timed, clock = max(2, period), []
 
