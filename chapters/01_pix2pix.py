@@ -127,7 +127,7 @@ run = chapter.open_run(
         "adversary", "pixel_loss", "lambda_pixel", "skips", "patch_layers",
         "dropout_layers", "noise", "average",
     ),
-    slow="54 million weights, 80,000 steps of several seconds each: days",
+    slow="54 million weights, 80,000 steps: a night, or days on an older processor",
 )  # fmt: skip
 recipe, drawn = run.recipe, run.source == "procedural"
 world = partial(facades.evaluation, run.source, task=task, variety=variety)

@@ -122,7 +122,7 @@ run = chapter.open_run(
         "adversarial", "objective", "lambda_forward", "lambda_backward",
         "lambda_identity", "average",
     ),
-    slow="28 million weights, 80,000 steps of a trillion multiplications each: weeks",
+    slow="28 million weights, 80,000 steps of a trillion multiplications each: days",
 )  # fmt: skip
 recipe = run.recipe
 game = {"l1": CycleGAN, "adversarial": AdversarialCycleGAN}[cycle]

@@ -132,7 +132,7 @@ run = chapter.open_run(
         "content", "lambda_content", "lambda_domain", "lambda_identity", "sampling",
         "warm_up", "siamese_rate", "average",
     ),
-    slow="31 million weights and 80,000 steps at 256 pixels: weeks",
+    slow="31 million weights and 80,000 steps at 256 pixels: days",
 )  # fmt: skip
 recipe = run.recipe
 drawn = source == "streets"

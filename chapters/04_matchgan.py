@@ -151,7 +151,7 @@ run = chapter.open_run(
         "unlabelled", "weight_match", "match_head", "weight_turns", "weight_label",
         "weight_reconstruction", "cover", "label_in", "change", "average",
     ),
-    slow="53 million weights, 200,000 steps of 16 images: weeks",
+    slow="53 million weights, 200,000 steps of 16 images: days",
 )  # fmt: skip
 recipe, drawn = run.recipe, source == "faces"
 NAMES, SENSIBLE = (

@@ -133,7 +133,7 @@ run = chapter.open_run(
         "weight_task", "weight_source", "weight_content", "noise_size", "noise_map",
         "dropout", "discriminator_noise", "discriminator_shift",
     ),
-    slow="2.4 million weights, 250,000 steps of a second or two each: days",
+    slow="2.4 million weights, 250,000 steps of 64 images: days",
 )  # fmt: skip
 world = objects if run.source in objects.SOURCES else digits
 recipe = replace(run.recipe, classes=len(world.CLASSES))

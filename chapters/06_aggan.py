@@ -129,7 +129,7 @@ run = chapter.open_run(
         "attention", "attention_rate", "switch", "switch_share", "threshold", "freeze",
         "norm_off", "average",
     ),
-    slow="11 million weights, 133,400 steps of a third of a trillion multiplications: weeks",
+    slow="11 million weights, 133,400 steps of a third of a trillion multiplications: days",
 )  # fmt: skip
 recipe = run.recipe
 drawn = source == "safari"

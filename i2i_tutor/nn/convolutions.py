@@ -27,18 +27,18 @@ class ReflectionPad2d(nn.ReflectionPad2d):
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution of odd or even kernel whose borders are made by ``pad``: ``padding_mode`` says how."""
+    """A convolution whose borders are made by ``pad``, equally wide on all sides: ``padding_mode`` says how."""
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = pad(x, self.padding[0], self.padding_mode)  # type: ignore[arg-type]  # one padding on all sides
+        padded = pad(x, self.padding[0], self.padding_mode)  # type: ignore[arg-type]
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 
 class HalvingConv2d(nn.Conv2d):
     """A 4x4 convolution that halves height and width, ``(N, C, 2h, 2w)`` → ``(N, D, h, w)``.
 
-    Where the map is small and the weights are many, torch spends its time on rearranging the weights. As one product of
-    matrices the same sum takes a fifth of it, in bf16 on a CPU.
+    If the map is small and the weights are many, torch spends its time on rearranging the weights. As one product of
+    matrices the same sum takes a fraction of it, in bf16 on a CPU.
     """
 
     def __init__(self, width_in: int, width_out: int, bias: bool = True):

@@ -37,6 +37,9 @@ def has_bias(kind: Norm) -> bool:
     return kind != "batch"
 
 
+SMALL = 2**16  # values of an image; in fp32 and several times over, a batch of such still stays near the processor
+
+
 def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Each channel of each image with mean 0 and variance 1, or, with both, times ``weight`` plus ``bias``, ``(C,)``.
 
@@ -52,13 +55,10 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
         return _InstanceNorm.apply(x, weight, bias, eps)
     if on_cpu and in_bf16 and weight is None:
         weight = torch.ones(x.shape[1])  # with it torch keeps mean and deviation in fp32
-    if not turned and len(x) > 1:
+    if not turned and len(x) != 1:
         return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
     normal = [F.batch_norm(image, None, None, weight, bias, training=True, eps=eps) for image in x.split(1)]
     return torch.cat(normal) if len(x) > 1 else normal[0]
-
-
-SMALL = 2**16  # values of an image of which a batch keeps in a processor's cache, several times over in fp32
 
 
 class _InstanceNorm(torch.autograd.Function):

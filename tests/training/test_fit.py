@@ -4,6 +4,7 @@ import math
 import os
 import re
 import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -68,6 +69,20 @@ def test_terms_are_logged_by_name_with_their_steps(tmp_path):
     assert history.at["maker"] == [1, 3, 5]
     assert all(math.isfinite(value) for value in history.terms["critic"])
     assert history.mean("maker", 2) == pytest.approx(sum(history.terms["maker"][-2:]) / 2)
+
+
+def test_the_time_spent_waiting_for_batches_is_told_and_goes_on_after_a_resume(tmp_path):
+    def slow(position, rng):
+        time.sleep(0.02)
+        return {"input": torch.zeros(1, 1, 1, 1)}
+
+    options = {"folder": tmp_path, "progress": False}
+    first = fit(Toy(), Stream(slow, 0), 4, **options)
+    assert 4 * 0.02 <= first.waited <= first.seconds
+    both = fit(Toy(), Stream(slow, 0), 8, resume=True, **options)
+    assert first.waited + 4 * 0.02 <= both.waited <= both.seconds
+    ready = fit(Toy(), stream(), 4, progress=False)
+    assert ready.waited <= ready.seconds
 
 
 def test_logging_reads_the_device_only_when_flushing(monkeypatch):
