@@ -39,9 +39,13 @@ except FileNotFoundError:
 
 
 def middle(values, scale=1.0, digits=3):
-    """The median of some values and their range, as text."""
-    low, high = min(values) * scale, max(values) * scale
-    return f"{statistics.median(values) * scale:.{digits}g} ({low:.{digits}g} to {high:.{digits}g})"
+    """The median of some values and, if there are several, their range, as text."""
+
+    def text(value):
+        return f"{value * scale:,.0f}" if value * scale >= 10**digits else f"{value * scale:.{digits}g}"
+
+    several = f" ({text(min(values))} to {text(max(values))})" if len(values) > 1 else ""
+    return text(statistics.median(values)) + several
 
 
 letters = dict(zip(machines, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
