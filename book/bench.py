@@ -60,7 +60,10 @@ def parts(name):
 rows = []
 for machine, found in machines.items():
     for name, part in found.items():
-        about = (part["versions"]["torch"], part["rounds"], f"{part['load']:.1f}", part["git_commit"])
+        games = part["values"].values() if name in ("steps", "waiting", "quality") else ()
+        rounds = sorted({len(values) for game in games for values in game.values()} or {part["rounds"]})
+        rounds = " to ".join(str(rounds[k]) for k in sorted({0, len(rounds) - 1}))
+        about = (part["versions"]["torch"], rounds, f"{part['load']:.1f}", part["git_commit"])
         rows.append((letters[machine], machine, name, *about))
 plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 
@@ -82,17 +85,32 @@ plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 # - A **fused Adam**, and losses that are read every twenty steps.
 # - **Small maps as products of matrices**, in the U-Net in bf16: its inner layers have many weights for few places, and a convolution rearranges all of them.
 #
-# The rows that begin with `fit` and name something more show `fit` without one measure: with *memory given back*, with *torch's own layers*, or with *the other memory format*, which is channels last if `fit` keeps them contiguous, and the reverse.
+# The first table shows what `fit` does; the second, folded, what it does without one of these measures.
 
 # %% tags=["hide-input"]
-rows = []
-for machine, part in parts("steps"):
-    for game, variants in part["values"].items():
-        rival = next((name for name in ("official, fp32", "textbook, fp32") if name in variants), "fit, fp32")
-        for variant, values in sorted(variants.items(), key=lambda item: item[0] != rival):
-            ratio = f"{statistics.median(variants[rival]) / statistics.median(values):.2f}"
-            rows.append((game, variant, middle(values, 1000), ratio, machine))
-plots.table(["game", "variant", "milliseconds a step", "times as fast as the first row", "machine"], rows)
+PLAIN = ("official, fp32", "textbook, fp32", "fit, fp32", "fit, bf16")
+
+
+def step_rows(shown):
+    """Rows of the variants that are shown: time, and how many times as fast as the official step, or else fit in fp32."""
+    rows = []
+    for machine, part in parts("steps"):
+        for game, variants in part["values"].items():
+            rival = next(name for name in (*PLAIN[:2], "fit, fp32") if name in variants)
+            for variant in (name for name in sorted(variants, key=lambda name: name != rival) if shown(name)):
+                ratio = f"{statistics.median(variants[rival]) / statistics.median(variants[variant]):.2f}"
+                rows.append((game, variant, middle(variants[variant], 1000), ratio, machine))
+    return rows
+
+
+HEADER = ["game", "variant", "milliseconds a step", "times as fast as the game's first row", "machine"]
+plots.table(HEADER, step_rows(lambda variant: variant in PLAIN))
+
+# %% [markdown]
+# With *memory given back*, with *torch's own layers*, or with *the other memory format*, which is channels last if `fit` keeps them contiguous, and the reverse:
+
+# %% tags=["hide-input", "hide-output"]
+plots.table(HEADER, step_rows(lambda variant: variant not in PLAIN))
 
 # %% [markdown]
 # Older rows call the rival *textbook* and have three variants that `fit` does not use: channels last in fp32, and the calls of one network joined into one.
