@@ -32,7 +32,7 @@ class Good(Exception):  # noqa: N818 - no error
 
 @dataclass
 class Exam:
-    """Asks a method of a chapter now and then, and remembers when it passed and what the clock said then."""
+    """Asks a method of a chapter now and then, and counts the seconds that this takes."""
 
     chapter: str
     seed: int
@@ -101,13 +101,18 @@ def _judge(truth: GroundTruth) -> Callable[[Tensor], Tensor]:
     return judges.segmenter(truth)[0]
 
 
+def _translated(method: Method, images: Tensor, direction: str | None = None) -> Tensor:
+    place = next(method.parameters()).device
+    return torch.cat([method.translate(part.to(place), direction).cpu() for part in images.split(10)])
+
+
 def _pix2pix(recipe: Recipe) -> Callable[[Method], Numbers]:
     side = recipe.size
     judge = _judge(facades.ground_truth("procedural", side))
     test = facades.evaluation("procedural", side, count=IMAGES)
 
     def measure(method: Method) -> Numbers:
-        made = torch.cat([method.translate(part) for part in test["input"].split(10)])
+        made = _translated(method, test["input"])
         return metrics.fcn_score(made, test["labels"], judge) | {
             "sharpness": metrics.sharpness(made, test["target"]),
             "mae": metrics.mean_absolute_error(made, test["target"]),
@@ -123,14 +128,14 @@ def _cyclegan(recipe: Recipe) -> Callable[[Method], Numbers]:
     there = test["mask"][:, 0].bool()
 
     def measure(method: Method) -> Numbers:
-        made = torch.cat([method.translate(part, "AtoB") for part in test["a"].split(10)])
-        back = [method.translate(method.translate(part, "BtoA"), "AtoB") for part in test["b"].split(10)]
+        made = _translated(method, test["a"], "AtoB")
+        back = _translated(method, _translated(method, test["b"], "BtoA"), "AtoB")
         found = torch.cat([judge(part).argmax(dim=1) for part in made.split(50)])
         return {
             "to_b_shape": float((there & (found > 0)).sum() / (there | (found > 0)).sum()),
             "to_b_ground": metrics.mean_absolute_error(made, test["a"], 1 - test["mask"]),
             "to_b_diversity": metrics.diversity(made) / metrics.diversity(test["b"]),
-            "way_back_b": metrics.mean_absolute_error(torch.cat(back), test["b"]),
+            "way_back_b": metrics.mean_absolute_error(back, test["b"]),
         }
 
     return measure

@@ -19,9 +19,8 @@ USUAL = {TRIM_THRESHOLD: 64 * MIB, TOP_PAD: 128 * 1024, MMAP_THRESHOLD: 32 * MIB
 def keeping(device: torch.device) -> Iterator[None]:
     """Within, memory that is freed stays with the process, but for blocks above 32 MiB; at the end it goes back.
 
-    By itself glibc gives a large block back as soon as it is free, and the system clears every page of the next one: a
-    step of pix2pix at 256 px touches 59,000 fresh pages, which takes up to a fifth of its time. Does nothing for a GPU,
-    or with another C library.
+    By itself glibc gives a large block back as soon as it is free, and the system clears every page of the next one
+    (``make bench`` measures what that costs). Does nothing for a GPU, or with another C library.
     """
     if device.type != "cpu" or "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()):
         yield
