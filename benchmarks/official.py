@@ -20,6 +20,8 @@ OWN = {
     layers.InstanceNorm2d: nn.InstanceNorm2d,
     convolutions.ReflectionPad2d: nn.ReflectionPad2d,
     convolutions.PaddedConv2d: nn.Conv2d,
+    convolutions.NarrowConv2d: nn.Conv2d,
+    convolutions.TransposedConv2d: nn.ConvTranspose2d,
     convolutions.HalvingConv2d: nn.Conv2d,
     convolutions.DoublingConv2d: nn.ConvTranspose2d,
 }

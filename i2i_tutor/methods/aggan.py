@@ -27,7 +27,7 @@ from i2i_tutor import losses, processes, schedules
 from i2i_tutor.contract import check_choice, check_images, check_input
 from i2i_tutor.methods.base import WIDTH, OptimiserFactory, Scene, Terms, Turn
 from i2i_tutor.methods.cyclegan import CycleGAN, CycleGANRecipe, Side
-from i2i_tutor.nn.convolutions import ReflectionPad2d
+from i2i_tutor.nn.convolutions import NarrowConv2d, ReflectionPad2d, TransposedConv2d
 from i2i_tutor.nn.layers import INITIAL_STD, InstanceNorm2d, in_mode
 from i2i_tutor.parameters import ParameterError, Range
 from i2i_tutor.schedules import Schedule
@@ -174,8 +174,8 @@ class Generator(nn.Module):
             layers += _layer(nn.Conv2d(width // 2, width, 3, 2, 1), width=width)
         layers += [Residual(4 * base, nn.ZeroPad2d) for _ in range(blocks)]
         for width in (2 * base, base):
-            layers += _layer(nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1), width=width)
-        self.layers = nn.Sequential(*layers, nn.Conv2d(base, 3, 7, padding=3), nn.Tanh())
+            layers += _layer(TransposedConv2d(2 * width, width, 3, 2, 1, output_padding=1), width=width)
+        self.layers = nn.Sequential(*layers, NarrowConv2d(base, 3, 7, padding=3), nn.Tanh())
         _draw(self)
 
     def forward(self, image: Tensor) -> Tensor:

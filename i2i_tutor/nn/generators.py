@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i_tutor.contract import check_input, check_probability, check_whole
-from i2i_tutor.nn.convolutions import DoublingConv2d, HalvingConv2d, ReflectionPad2d
+from i2i_tutor.nn.convolutions import DoublingConv2d, HalvingConv2d, NarrowConv2d, ReflectionPad2d, TransposedConv2d
 from i2i_tutor.nn.layers import Norm, has_bias, initialise, normalisation
 
 
@@ -163,11 +163,11 @@ class ResNetGenerator(nn.Module):
         layers += [ResidualBlock(4 * base, norm, dropout) for _ in range(blocks)]
         for width in (4 * base, 2 * base):
             layers += [
-                nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias),
+                TransposedConv2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias),
                 *normalisation(norm, width // 2),
                 nn.ReLU(),
             ]
-        layers += [ReflectionPad2d(3), nn.Conv2d(base, out_channels, 7), nn.Tanh()]
+        layers += [ReflectionPad2d(3), NarrowConv2d(base, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise(self)
 

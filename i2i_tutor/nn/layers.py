@@ -71,14 +71,14 @@ class _InstanceNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
         values = _places(x).float()
         values -= values.mean(1, keepdim=True)
-        scale = (values.square().mean(1, keepdim=True) + eps).rsqrt()  # (N, 1, C)
+        scale = ((values * values).mean(1, keepdim=True) + eps).rsqrt()  # (N, 1, C)
         normal = torch.empty_like(x)
-        torch.mul(values, scale, out=_places(normal))
+        _places(normal).copy_(values.mul_(scale))
         ctx.save_for_backward(normal, scale, weight)
         if weight is None or bias is None:
             return normal
         made = torch.empty_like(x)
-        torch.addcmul(bias, values.mul_(scale), weight, out=_places(made))
+        _places(made).copy_(torch.addcmul(bias, values, weight, out=values))
         return made
 
     @staticmethod
@@ -93,7 +93,7 @@ class _InstanceNorm(torch.autograd.Function):
         values -= mean
         values.addcmul_(kept, slope, value=-1)
         of_x = torch.empty_like(normal)
-        torch.mul(values, scale if weight is None else scale * weight, out=_places(of_x))
+        _places(of_x).copy_(values.mul_(scale if weight is None else scale * weight))
         return of_x, of_weight, of_bias, None
 
 

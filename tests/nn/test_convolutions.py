@@ -1,5 +1,6 @@
 """Convolutions and their borders compute what torch's own layers compute."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
@@ -7,7 +8,15 @@ import torch
 from torch import nn
 
 from i2i_tutor.nn import convolutions
-from i2i_tutor.nn.convolutions import DoublingConv2d, HalvingConv2d, PaddedConv2d, ReflectionPad2d, pad
+from i2i_tutor.nn.convolutions import (
+    DoublingConv2d,
+    HalvingConv2d,
+    NarrowConv2d,
+    PaddedConv2d,
+    ReflectionPad2d,
+    TransposedConv2d,
+    pad,
+)
 
 
 def test_padding_keeps_the_precision_that_autocast_has_chosen():
@@ -30,6 +39,76 @@ def test_a_padded_convolution_is_torch_s(mode, kernel, stride):
     assert torch.equal(ours(x), theirs(x))
 
 
+def derived(module, images, context=None):
+    """What a layer makes of images, and the gradients of the images and of its weights."""
+    images = images.detach().clone().requires_grad_()  # a clone keeps the memory format
+    with context or nullcontext():
+        made = module(images)
+    return made, *torch.autograd.grad(made.square().sum(), [images, *module.parameters()])
+
+
+def bf16():
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("kernel", "padding", "width_out"), [(7, 0, 3), (7, 3, 3), (3, 1, 1)])
+def test_a_narrow_convolution_computes_torch_s_sums(monkeypatch, count, kernel, padding, width_out):
+    torch.manual_seed(0)
+    layer = NarrowConv2d(5, width_out, kernel, padding).to(torch.double, memory_format=torch.channels_last)
+    nn.init.normal_(layer.bias)
+    x = torch.randn(count, 5, 9, 8 + kernel - 1 - 2 * padding, dtype=torch.double)
+    torchs = deepcopy(layer)
+    torchs.__class__ = nn.Conv2d
+    expected = derived(torchs, x)
+    strides = []
+    monkeypatch.setattr(
+        convolutions.F, "conv2d", lambda *given, own=nn.functional.conv2d: strides.append(given[3]) or own(*given)
+    )
+    turned = derived(layer, x.contiguous(memory_format=torch.channels_last))
+    assert strides == [(1, 4)]
+    assert turned[0].stride() == torchs(x.contiguous(memory_format=torch.channels_last)).stride()
+    assert all(torch.equal(mine, other) for mine, other in zip(derived(layer, x), expected, strict=True))
+    for mine, right in zip(turned, expected, strict=True):
+        torch.testing.assert_close(mine, right, rtol=0, atol=1e-11)
+
+
+def test_widths_that_four_does_not_divide_are_left_to_torch():
+    layer = NarrowConv2d(2, 3, 3, padding=1)
+    x = torch.randn(2, 2, 6, 7).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_transposed_convolution_in_bf16_is_torch_s_but_for_how_the_bias_learns(count):
+    torch.manual_seed(0)
+    layer = TransposedConv2d(6, 4, 3, 2, 1, output_padding=1)
+    nn.init.normal_(layer.bias)
+    x = torch.randn(count, 6, 9, 7).bfloat16().contiguous(memory_format=torch.channels_last)
+    torchs = deepcopy(layer)
+    torchs.__class__ = nn.ConvTranspose2d
+    ours, theirs = derived(layer, x, bf16()), derived(torchs, x, bf16())
+    assert ours[0].stride() == theirs[0].stride()
+    *_, of_bias = derived(deepcopy(layer).double(), x.double())
+    assert ours[-1].dtype == torch.float32
+    # behind the sum both gradients are rounded to eight bits once
+    torch.testing.assert_close(ours[-1].double(), of_bias, rtol=0.01, atol=0)
+    for mine, other in zip(ours[:-1], theirs[:-1], strict=True):
+        torch.testing.assert_close(mine, other, rtol=0.01, atol=0.01 * other.abs().max().item())
+    plain = derived(layer, x.float()), derived(torchs, x.float())
+    assert all(torch.equal(mine, other) for mine, other in zip(*plain, strict=True))
+
+
+def test_a_bias_that_does_not_move_needs_no_gradient():
+    layer = TransposedConv2d(2, 3, 3, 2, 1)
+    layer.bias.requires_grad_(False)
+    x = torch.randn(1, 2, 4, 4).bfloat16().requires_grad_()
+    with bf16():
+        layer(x).float().sum().backward()
+    assert layer.bias.grad is None
+    assert layer.weight.grad is not None
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("kind", "side"), [(HalvingConv2d, 8), (DoublingConv2d, 4)])
 def test_small_maps_in_bf16_are_a_product_of_matrices_with_the_same_result(monkeypatch, kind, side, bias):
@@ -41,19 +120,12 @@ def test_small_maps_in_bf16_are_a_product_of_matrices_with_the_same_result(monke
         convolutions, "_small", lambda *given, small=convolutions._small: taken.append(small(*given)) or taken[-1]
     )
 
-    def derived(module, images, context):
-        images = images.clone().requires_grad_()
-        with context:
-            made = module(images)
-        weights = list(module.parameters())
-        return made, *torch.autograd.grad(made.square().sum(), [images, *weights])
-
-    precise = derived(deepcopy(layer).double(), x.double(), torch.autocast("cpu", enabled=False))
+    precise = derived(deepcopy(layer).double(), x.double())
     assert taken == [False]
-    ours = derived(layer, x, torch.autocast("cpu", dtype=torch.bfloat16))
+    ours = derived(layer, x, bf16())
     assert taken == [False, True]
     monkeypatch.setattr(convolutions, "_small", lambda *given: False)
-    theirs = derived(layer, x, torch.autocast("cpu", dtype=torch.bfloat16))
+    theirs = derived(layer, x, bf16())
     for mine, other, exact in zip(ours, theirs, precise, strict=True):
         assert (mine.dtype, mine.shape) == (other.dtype, other.shape)
         # a place and a bias are added to products that are rounded already
