@@ -101,9 +101,7 @@ def _without(variant: str, method: Method) -> None:
     """Take away, in this process, the measure that the variant does without."""
     if variant.endswith(FREED):
         allocator.keeping = lambda device: nullcontext()
-    if variant == f"{FP32}, {TURNED}":
-        method.to(memory_format=torch.channels_last)
-    if variant == f"{BF16}, {TURNED}":
+    if variant.endswith(TURNED):
         type(method).channels_last = not method.channels_last
     if variant.endswith(OWN):
         torchs_own(method)

@@ -113,7 +113,7 @@ class Method(nn.Module):
         turns: what is played in every step, unless ``begin`` says otherwise; names every network that ever moves.
         directions: the names of the ways it translates, the default first; empty if there is one way or none.
         averages: a ``MovingAverage`` of each network that ``keep_averages`` named.
-        channels_last: whether its networks train faster so, in bf16 on a CPU (``i2i_tutor.training.precision``).
+        channels_last: whether its networks train faster so on a CPU (``i2i_tutor.training.precision``).
     """
 
     name: ClassVar[str]

@@ -50,8 +50,7 @@ class NarrowConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         width = x.shape[3] + 2 * self.padding[0] - self.kernel_size[0] + 1  # type: ignore[operator]
-        turned = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        if not turned or x.device.type != "cpu" or width % NEIGHBOURS:
+        if not turned(x) or width % NEIGHBOURS:
             return super().forward(x)
         wide = torch.cat([F.pad(self.weight, (shift, NEIGHBOURS - 1 - shift)) for shift in range(NEIGHBOURS)])
         assert self.bias is not None
@@ -61,13 +60,13 @@ class NarrowConv2d(nn.Conv2d):
 
 
 class TransposedConv2d(nn.ConvTranspose2d):
-    """torch's layer; in bf16 on a CPU the gradient of its bias is a plain sum.
+    """torch's layer; with channels last on a CPU the gradient of its bias is a plain sum.
 
-    torch computes it together with the others, which then take up to twice as long.
+    torch computes it together with the others, which in bf16 then take up to twice as long.
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or self.bias is None or x.dtype != torch.bfloat16 or x.device.type != "cpu":
+        if output_size is not None or self.bias is None or not turned(x):
             return super().forward(x, output_size)
         form = self.stride, self.padding, self.output_padding, self.groups, self.dilation
         made = F.conv_transpose2d(x, self.weight, self.bias.detach(), *form)  # type: ignore[arg-type]
@@ -79,11 +78,12 @@ class _BiasGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, made: Tensor, bias: Tensor) -> Tensor:
+        ctx.dtype = bias.dtype
         return made.detach()  # a view of one image may lose its memory format
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
-        return gradient, gradient.sum((0, 2, 3)).float() if ctx.needs_input_grad[1] else None
+        return gradient, gradient.sum((0, 2, 3)).to(ctx.dtype) if ctx.needs_input_grad[1] else None
 
 
 class HalvingConv2d(nn.Conv2d):
@@ -124,6 +124,12 @@ class DoublingConv2d(TransposedConv2d):
         if self.bias is not None:
             made = made + self.bias[:, None, None]
         return made.to(x.dtype)
+
+
+def turned(x: Tensor) -> bool:
+    """Whether a tensor lies on a CPU with channels last, and not otherwise as well."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return last and x.device.type == "cpu"
 
 
 def _small(x: Tensor, places: int) -> bool:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from i2i_tutor.nn.convolutions import turned
+
 Norm = Literal["batch", "instance", "none"]
 
 
@@ -37,7 +39,8 @@ def has_bias(kind: Norm) -> bool:
     return kind != "batch"
 
 
-SMALL = 2**16  # values of an image; in fp32 and several times over, a batch of such still stays near the processor
+MANY_PLACES = 1024  # from here on torch's group norm reads a map with channels last in the order in which it lies
+LARGE = 2**16  # values of an image; several times over in fp32, a batch of such no longer stays near the processor
 
 
 def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
@@ -50,51 +53,85 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
     bf16 in bf16, which makes the result up to ten times as coarse as bf16 has to be.
     """
     on_cpu, in_bf16 = x.device.type == "cpu", x.dtype == torch.bfloat16
-    turned = on_cpu and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    if turned and in_bf16 and len(x) > 1 and x[0].numel() <= SMALL:
+    last = turned(x)
+    if last and in_bf16 and len(x) > 1:
         return _InstanceNorm.apply(x, weight, bias, eps)
     if on_cpu and in_bf16 and weight is None:
         weight = torch.ones(x.shape[1])  # with it torch keeps mean and deviation in fp32
-    if not turned and len(x) != 1:
+    if not last and len(x) != 1:
         return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
     normal = [F.batch_norm(image, None, None, weight, bias, training=True, eps=eps) for image in x.split(1)]
     return torch.cat(normal) if len(x) > 1 else normal[0]
 
 
 class _InstanceNorm(torch.autograd.Function):
-    """Several small images in bf16, channels last: one node of the graph, computed in fp32.
+    """Several images in bf16, channels last: one node of the graph, computed in fp32 by what is fastest.
 
-    Can be derived once; penalties on gradients, which derive twice, run in fp32.
+    That is the formula for small maps; for large ones it is torch's group norm with a group for each channel, and
+    backward its batch norm of one image after the other. Can be derived once; penalties on gradients, which derive
+    twice, run in fp32.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        values = _places(x).float()
-        values -= values.mean(1, keepdim=True)
-        scale = ((values * values).mean(1, keepdim=True) + eps).rsqrt()  # (N, 1, C)
-        normal = torch.empty_like(x)
-        _places(normal).copy_(values.mul_(scale))
+        made = None
+        if x[0, 0].numel() >= MANY_PLACES:
+            normal, scale = _group_norm(x, torch.ones(x.shape[1]), torch.zeros(x.shape[1]), eps)
+            if weight is not None and bias is not None:
+                made, _ = _group_norm(x, weight, bias, eps)
+        else:
+            values = _places(x).float()
+            values -= values.mean(1, keepdim=True)
+            scale = ((values * values).mean(1, keepdim=True) + eps).rsqrt()
+            normal = _rounded(values.mul_(scale), x)
+            if weight is not None and bias is not None:
+                made = _rounded(torch.addcmul(bias, values, weight, out=values), x)
         ctx.save_for_backward(normal, scale, weight)
-        if weight is None or bias is None:
-            return normal
-        made = torch.empty_like(x)
-        _places(made).copy_(torch.addcmul(bias, values, weight, out=values))
-        return made
+        return normal if made is None else made
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         normal, scale, weight = ctx.saved_tensors
-        values, kept = _places(gradient).float(), _places(normal).float()
-        mean, slope = values.mean(1, keepdim=True), (values * kept).mean(1, keepdim=True)  # (N, 1, C)
-        of_weight, of_bias = (
-            (None, None) if weight is None else (values.shape[1] * one.sum((0, 1)) for one in (slope, mean))
-        )
-        values -= mean
-        values.addcmul_(kept, slope, value=-1)
-        of_x = torch.empty_like(normal)
-        _places(of_x).copy_(values.mul_(scale if weight is None else scale * weight))
-        return of_x, of_weight, of_bias, None
+        slope = scale if weight is None else scale * weight
+        if normal[0].numel() > LARGE:
+            gradient = gradient.contiguous(memory_format=torch.channels_last)
+            images = zip(gradient.split(1), normal.split(1), slope, strict=True)
+            of_x, of_weight, of_bias = map(torch.cat, zip(*(_batch_norm_backward(*one) for one in images), strict=True))
+        else:
+            values, kept = _places(gradient).float(), _places(normal).float()
+            of_bias, of_weight = values.mean(1, keepdim=True), (values * kept).mean(1, keepdim=True)
+            values -= of_bias
+            of_x = _rounded(values.addcmul_(kept, of_weight, value=-1).mul_(slope), normal)
+            of_weight, of_bias = (values.shape[1] * one for one in (of_weight, of_bias))
+        if weight is None:
+            return of_x, None, None, None
+        return of_x, of_weight.sum((0, 1)), of_bias.sum((0, 1)), None
+
+
+def _group_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Each channel normalised by itself, times a weight plus a bias, and 1 / deviation, ``(N, 1, C)``."""
+    count, channels, places = len(x), x.shape[1], x[0, 0].numel()
+    made, _, scale = torch.native_group_norm(x, weight, bias, count, channels, places, channels, eps)
+    return made, scale[:, None]
+
+
+def _batch_norm_backward(gradient: Tensor, normal: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of an image, ``(1, C, H, W)``, and of a weight and a bias, ``(1, 1, C)``.
+
+    What torch is told to have normalised is normal already, and is stretched by ``slope``, ``(1, C)``.
+    """
+    mean, scale = torch.zeros(slope.shape[1]), torch.ones(slope.shape[1])
+    backward = torch.ops.aten.native_batch_norm_backward
+    of_x, *others = backward(gradient, normal, slope[0], None, None, mean, scale, True, 0.0, [True, True, True])
+    return of_x, *(one[None, None] for one in others)
+
+
+def _rounded(values: Tensor, x: Tensor) -> Tensor:
+    """``(N, H * W, C)`` in fp32 → like ``x``."""
+    made = torch.empty_like(x)
+    _places(made).copy_(values)
+    return made
 
 
 def _places(x: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def fit(
         lock,
         _memory_explained(method, history, folder),
         allocator.keeping(device),
-        laid_out(method.to(device), device, history.arithmetic) as layout,
+        laid_out(method.to(device), device) as layout,
     ):
         history.layout = layout
         method.train().zero_grad()  # a learner may have tried a backward() before

@@ -49,14 +49,14 @@ def autocast(device: torch.device, precision: Precision = "auto") -> Callable[[]
 
 
 @contextmanager
-def laid_out(method: Method, device: torch.device, arithmetic: str) -> Iterator[Layout]:
+def laid_out(method: Method, device: torch.device) -> Iterator[Layout]:
     """Within, the method's weights lie as its convolutions are fastest; at the end they are turned back.
 
-    Convolutions of bf16 on a CPU are faster with channels last if nothing between them needs the other layout. A
-    method's ``channels_last`` says whether it is so; in fp32 it never is (both measured by ``make bench``). The answer
-    hangs on nothing else, so that a resumed training computes what it would have computed.
+    On a CPU they are faster with channels last if nothing between them needs the other layout. A method's
+    ``channels_last`` says whether it is so (measured by ``make bench``). The answer hangs on nothing else, so that a
+    resumed training computes what it would have computed.
     """
-    if device.type != "cpu" or arithmetic != "bf16" or not method.channels_last:
+    if device.type != "cpu" or not method.channels_last:
         yield "contiguous"
         return
     method.to(memory_format=torch.channels_last)

@@ -91,14 +91,14 @@ def turned(game) -> set[bool]:
     return {w.is_contiguous(memory_format=torch.channels_last) for w in weights}
 
 
-def test_in_bf16_channels_are_last_where_a_method_says_so_and_only_while_it_trains():
-    for chosen, layout in (("bf16", "channels last"), ("fp32", "contiguous")):
-        seen = []
-        game, history = cycle(chosen, steps=1, callbacks=[lambda step, method, seen=seen: seen.append(turned(method))])
-        assert history.layout == layout
-        assert seen == [{layout == "channels last"}] * 2
-        assert turned(game) == {False}
-    assert fit(Noisy(), noisy_stream(), 1, precision="bf16", progress=False).layout == "contiguous"
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_channels_are_last_where_a_method_says_so_and_only_while_it_trains(precision):
+    seen = []
+    game, history = cycle(precision, steps=1, callbacks=[lambda step, method: seen.append(turned(method))])
+    assert history.layout == "channels last"
+    assert seen == [{True}] * 2
+    assert turned(game) == {False}
+    assert fit(Noisy(), noisy_stream(), 1, precision=precision, progress=False).layout == "contiguous"
 
 
 def test_an_error_turns_the_weights_back():
@@ -137,10 +137,11 @@ def test_with_channels_last_gradients_are_as_near_to_double_precision_as_without
     assert error["bf16", plain] < 0.6 * exact.norm()
 
 
-def test_resumed_equals_uninterrupted_bit_for_bit_with_channels_last(tmp_path):
-    whole, told = cycle("bf16", tmp_path / "whole", save_every=2)
-    cycle("bf16", tmp_path / "parts", steps=3)
-    resumed, history = cycle("bf16", tmp_path / "parts", resume=True)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resumed_equals_uninterrupted_bit_for_bit_with_channels_last(tmp_path, precision):
+    whole, told = cycle(precision, tmp_path / "whole", save_every=2)
+    cycle(precision, tmp_path / "parts", steps=3)
+    resumed, history = cycle(precision, tmp_path / "parts", resume=True)
     assert history.terms == told.terms
     for (name, mine), theirs in zip(resumed.state_dict().items(), whole.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs), name
