@@ -102,6 +102,6 @@ def _without(variant: str, method: Method) -> None:
     if variant.endswith(FREED):
         allocator.keeping = lambda device: nullcontext()
     if variant.endswith(TURNED):
-        type(method).channels_last = not method.channels_last
+        method.channels_last = not method.channels_last
     if variant.endswith(OWN):
         torchs_own(method)

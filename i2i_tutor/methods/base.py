@@ -120,7 +120,7 @@ class Method(nn.Module):
     recipe_type: ClassVar[type[Recipe]]
     directions: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
-    channels_last: ClassVar[bool] = False
+    channels_last: bool = False
 
     def __init__(self, recipe: Recipe):
         super().__init__()
