@@ -79,7 +79,7 @@ plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 # What `fit` does differently:
 #
 # - **bf16** where the processor multiplies it in hardware. Elsewhere `fit` stays in fp32, and nobody should expect a large gain.
-# - **Channels last**, for CycleGAN and the methods that build on it: the channels of a pixel lie side by side, as convolutions want them. Pictures stay what they are, only their order in memory changes.
+# - **Channels last**, for CycleGAN, the methods that build on it, and TUNIT at `fast`: the channels of a pixel lie side by side, as convolutions want them. Pictures stay what they are, only their order in memory changes.
 # - **Norms and padding of our own**. PyTorch's instance norm turns every tensor round when the channels are last, and its reflection padding works in fp32 even if all else is bf16.
 # - **Four pixels at once** in the layer that makes the picture. A processor computes 16 channels in the time of 3, so four neighbours in a row become channels of one place.
 # - **Memory is kept** while a training runs on Linux. By itself the C library returns it after every tensor, and the system clears each page anew.

@@ -17,21 +17,30 @@ INERT = 1e-8
 MOVED = 1e-6  # how far all others have moved at least: weights that stay would agree, too
 
 
-def compare_steps(
-    game: Method, textbook: Callable[[Method], Callable[[Batch, int], Terms]], batches: Iterable[Batch]
-) -> None:
+Textbook = Callable[[Method], Callable[[Batch, int], Terms]]
+
+
+def compare_steps(game: Method, textbook: Textbook, batches: Iterable[Batch]) -> Method:
     """Play a step on each batch with the method's own optimisers, and write it by ``textbook``: all of it must agree.
 
     ``textbook`` takes a copy of the method, as a box of networks and buffers, and returns what writes one step:
     batch and number of the step → the terms, by name. Compared are all terms of each step and, behind the last one,
     all weights and buffers, but for biases that do nothing (``INERT``). Each step is seeded: random numbers are the
-    same on both sides if they are drawn in the same order.
+    same on both sides if they are drawn in the same order. A method that trains with channels last is played in both
+    layouts. Returns the method as it was played last.
     """
+    batches, layouts = list(batches), [torch.contiguous_format, *([torch.channels_last] if game.channels_last else [])]
+    return [_compare(deepcopy(game), textbook, batches, layout) for layout in layouts][-1]
+
+
+def _compare(game: Method, textbook: Textbook, batches: list[Batch], layout: torch.memory_format) -> Method:
     other, start = deepcopy(game), deepcopy(dict(game.named_parameters()))
+    game.to(memory_format=layout)
     optimisers, write = make_optimisers(game), textbook(other)
     for step, batch in enumerate(batches):
         torch.manual_seed(step)
-        played = play(game, optimisers, batch, step)
+        laid = {key: value.to(memory_format=layout) if value.ndim == 4 else value for key, value in batch.items()}
+        played = play(game, optimisers, laid, step)
         torch.manual_seed(step)
         close(played, write(batch, step), f"step {step}, ")
     found, expected = game.state_dict(), other.state_dict()
@@ -42,6 +51,7 @@ def compare_steps(
         elif weight.requires_grad:
             assert moved > MOVED, f"{name} has hardly moved"
     close(found, expected)
+    return game
 
 
 def close(found: dict[str, Tensor], expected: dict[str, Tensor], where: str = "") -> None:

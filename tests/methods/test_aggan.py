@@ -642,7 +642,7 @@ def test_five_steps_across_the_switch_are_those_of_plain_pytorch(together, freez
         kept.query(images, torch.rand(2, 1, 32, 32, dtype=torch.double))
     attended = []
     batches = [batch(seed=seed, dtype=torch.double) for seed in range(5)]
-    compare_steps(game, lambda net: textbook(net, attended), batches)
+    game = compare_steps(game, lambda net: textbook(net, attended), batches)
     assert game.switched
     assert all(0.1 < part < 0.9 for part in attended)
 
