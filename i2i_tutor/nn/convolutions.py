@@ -1,4 +1,4 @@
-"""Convolutions and their borders: torch's layers, computed otherwise where that is faster on a CPU in bf16."""
+"""Convolutions and their borders: torch's layers, computed otherwise where that is faster on a CPU."""
 
 from typing import Any, Literal
 
