@@ -78,10 +78,11 @@ plots.table(["", "machine", "part", "torch", "rounds", "load", "commit"], rows)
 #
 # What `fit` does differently:
 #
-# - **bf16** where the processor multiplies it in hardware. Elsewhere `fit` stays in fp32, and nobody should expect a large gain.
+# - **bf16** where the processor multiplies it in hardware. Elsewhere `fit` stays in fp32 and gains much less.
 # - **Channels last**, for CycleGAN, the methods that build on it, and TUNIT at `fast`: the channels of a pixel lie side by side, as convolutions want them. Pictures stay what they are, only their order in memory changes.
 # - **Norms and padding of our own**. PyTorch's instance norm turns every tensor round when the channels are last, and its reflection padding works in fp32 even if all else is bf16.
-# - **Four pixels at once** in the layer that makes the picture. A processor computes 16 channels in the time of 3, so four neighbours in a row become channels of one place.
+# - **Four pixels at once** in the layer that makes the picture. A processor with wide registers computes 16 channels in the time of 3, so four neighbours in a row become channels of one place.
+# - The **gradient of a bias** of a transposed convolution is a sum of its own; together with the others PyTorch takes long for it when the channels are last.
 # - **Memory is kept** while a training runs on Linux. By itself the C library returns it after every tensor, and the system clears each page anew.
 # - A **fused Adam**, and losses that are read every twenty steps.
 # - **Small maps as products of matrices**, in the U-Net in bf16: its inner layers have many weights for few places, and a convolution rearranges all of them.
@@ -108,13 +109,13 @@ HEADER = ["game", "variant", "milliseconds a step", "times as fast as the game's
 plots.table(HEADER, step_rows(lambda variant: variant in PLAIN))
 
 # %% [markdown]
-# With *memory given back*, with *torch's own layers*, or with *the other memory format*, which is channels last if `fit` keeps them contiguous, and the reverse:
+# With *memory given back*, with *torch's own layers*, or with *the other memory format*, which is contiguous if `fit` trains with channels last, and the reverse:
 
 # %% tags=["hide-input", "hide-output"]
 plots.table(HEADER, step_rows(lambda variant: variant not in PLAIN))
 
 # %% [markdown]
-# Older rows call the rival *textbook* and have three variants that `fit` does not use: channels last in fp32, and the calls of one network joined into one.
+# Older rows call the rival *textbook* and have three variants that `fit` did not use then: channels last in fp32, and the calls of one network joined into one.
 # *cycle*, among them, is a game of CycleGAN's size that stood in for it.
 #
 # (bench-quality)=

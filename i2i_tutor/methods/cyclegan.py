@@ -98,7 +98,7 @@ class CycleGAN(Method):
         """Put on the scene ``fake_b`` = G(a), ``fake_a`` = F(b), ``cycled_a`` = F(G(a)) and ``cycled_b`` = G(F(b)).
 
         A cycle without weight is None. Instance norm looks at each picture alone, so that calls of one network could be
-        joined into one; on a CPU that gains little in fp32 and loses in bf16.
+        joined into one; on a CPU that gained nothing.
         """
         scene.fake_b = self.g_ab(scene.batch["a"])
         scene.fake_a = self.g_ba(scene.batch["b"])

@@ -262,7 +262,7 @@ class TUNIT(Method):
             self.joint_turns = (judge, Turn("generator_loss", ("generator",)))
         self.turns = self.warm_up_turns + self.joint_turns
         # With a penalty in every step it is slower so: torch is slow at deriving twice with channels last
-        self.channels_last = recipe.r1_every > 1
+        self.channels_last = not recipe.r1 or recipe.r1_every > 1
 
     def optimisers(self) -> dict[str, OptimiserFactory]:
         """Adam for E, and RMSprop or Adam for G and D, with the L2 decay of each."""

@@ -1,4 +1,4 @@
-"""Convolutions and their borders: torch's layers, computed otherwise where that is faster on a CPU in bf16."""
+"""Convolutions and their borders: torch's layers, computed otherwise where that is faster on a CPU."""
 
 from typing import Any, Literal
 
@@ -34,23 +34,23 @@ class PaddedConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride)
 
 
-NEIGHBOURS = 4
+LANES, NEIGHBOURS = 16, 4
 
 
 class NarrowConv2d(nn.Conv2d):
     """A convolution to a few channels, such as those of a picture, with stride 1.
 
-    A processor computes 16 channels in the time of 3. With channels last on a CPU four pixels that are neighbours in a
-    row are therefore computed as channels of one place, by a kernel that is three columns wider and moves on by four;
-    in memory they lie where they would have lain. The sums are the same.
+    A processor with wide registers computes 16 channels in the time of 3. With channels last on a CPU four pixels that
+    are neighbours in a row are therefore computed as channels of one place, by a kernel that is three columns wider and
+    moves on by four; in memory they lie where they would have lain. The sums are the same.
     """
 
     def __init__(self, width_in: int, width_out: int, kernel: int, padding: int = 0):
         super().__init__(width_in, width_out, kernel, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        width = x.shape[3] + 2 * self.padding[0] - self.kernel_size[0] + 1  # type: ignore[operator]
-        if not turned(x) or width % NEIGHBOURS:
+        width = x.shape[-1] + 2 * self.padding[0] - self.kernel_size[0] + 1  # type: ignore[operator]
+        if not is_channels_last(x) or width % NEIGHBOURS or self.out_channels > LANES // NEIGHBOURS:
             return super().forward(x)
         wide = torch.cat([F.pad(self.weight, (shift, NEIGHBOURS - 1 - shift)) for shift in range(NEIGHBOURS)])
         assert self.bias is not None
@@ -60,13 +60,13 @@ class NarrowConv2d(nn.Conv2d):
 
 
 class TransposedConv2d(nn.ConvTranspose2d):
-    """torch's layer; with channels last on a CPU the gradient of its bias is a plain sum.
+    """torch's layer; with channels last on a CPU the gradient of its bias is a sum of its own.
 
     torch computes it together with the others, which in bf16 then take up to twice as long.
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or self.bias is None or not turned(x):
+        if output_size is not None or self.bias is None or not is_channels_last(x):
             return super().forward(x, output_size)
         form = self.stride, self.padding, self.output_padding, self.groups, self.dilation
         made = F.conv_transpose2d(x, self.weight, self.bias.detach(), *form)  # type: ignore[arg-type]
@@ -82,8 +82,8 @@ class _BiasGradient(torch.autograd.Function):
         return made.detach()  # a view of one image may lose its memory format
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
-        return gradient, gradient.sum((0, 2, 3)).to(ctx.dtype) if ctx.needs_input_grad[1] else None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, gradient.sum((0, 2, 3)).to(ctx.dtype)
 
 
 class HalvingConv2d(nn.Conv2d):
@@ -106,7 +106,7 @@ class HalvingConv2d(nn.Conv2d):
         return made.unflatten(2, (height, width))
 
 
-class DoublingConv2d(TransposedConv2d):
+class DoublingConv2d(nn.ConvTranspose2d):
     """A transposed 4x4 convolution that doubles height and width, ``(N, C, h, w)`` → ``(N, D, 2h, 2w)``.
 
     Small maps as in ``HalvingConv2d``; what falls on one place is added up in fp32.
@@ -126,8 +126,8 @@ class DoublingConv2d(TransposedConv2d):
         return made.to(x.dtype)
 
 
-def turned(x: Tensor) -> bool:
-    """Whether a tensor lies on a CPU with channels last, and not otherwise as well."""
+def is_channels_last(x: Tensor) -> bool:
+    """Whether a tensor is on a CPU, its channels last, and not contiguous as well, as a single channel would be."""
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return last and x.device.type == "cpu"
 

@@ -684,10 +684,13 @@ def test_a_training_resumed_across_the_phases_ends_bit_for_bit_like_one_in_one_g
             assert all(torch.equal(v, two["optimisers"][name]["state"][weight][k]) for k, v in memory.items())
 
 
-@pytest.mark.parametrize(("every", "layout"), [(1, "contiguous"), (2, "channels last")])
-def test_channels_are_last_unless_every_step_has_a_penalty(every, layout):
+@pytest.mark.parametrize(
+    ("changes", "layout"),
+    [({"r1_every": 1}, "contiguous"), ({"r1_every": 2}, "channels last"), ({"r1": 0.0}, "channels last")],
+)
+def test_channels_are_last_unless_every_step_has_a_penalty(changes, layout):
     data = Stream(lambda position, rng: batch(seed=position), seed=0)
-    history = fit(method(3, steps=2, r1_every=every), data, progress=False, precision="fp32")
+    history = fit(method(3, steps=2, **changes), data, progress=False, precision="fp32")
     assert history.layout == layout
 
 
