@@ -87,7 +87,7 @@ Markdown("\n".join(parts))
 #
 # ## Minutes and memory
 #
-# Measured, not estimated: on two processor cores without a GPU, though not all on the same machine, and one can be three times as fast as another.
+# Measured, not estimated: on two processor cores without a GPU, though not all on the same machine, and two such machines can differ a lot.
 # `fast` is what readers run; the minutes are the mean of three seeds, two of which ran side by side on a core each.
 # `smoke` only shows that everything runs.
 
