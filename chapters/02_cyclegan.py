@@ -26,7 +26,7 @@
 # In a few minutes you will have trained both methods.
 #
 # **Core route, 45 minutes:** leave out "Break it" and the exercises. **Deep route, 2 hours:** everything.
-# The trainings take about five minutes on a laptop with two cores; the paper's own recipe takes hours on a GPU (last section).
+# The trainings take some minutes on a laptop with two cores; the paper's own recipe takes hours on a GPU (last section).
 #
 # After this chapter you can
 #
